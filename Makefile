@@ -1,0 +1,56 @@
+# Two commands matter: `make run` starts the platform, `make test` proves it. Both set themselves up.
+SHELL := /bin/bash
+UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
+SYNC := $(UV) sync --frozen --quiet --extra serving --extra training --extra cpu --group dev
+RUN := .venv/bin/
+SEQSERVE_ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help run up test check fix protos train-smoke load
+
+help: ## show the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+.tools/bin/uv:
+	@echo "uv is not installed; fetching it into .tools"
+	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "seqserve needs Python 3.11 to 3.13 as python3"; exit 1; }
+	@python3 -m venv .tools && .tools/bin/pip install --quiet --disable-pip-version-check 'uv>=0.9'
+
+.venv/.synced: uv.lock pyproject.toml | $(if $(findstring .tools,$(UV)),.tools/bin/uv)
+	@echo "installing the locked dependencies into .venv (about 2.5 GB, once)"
+	@$(SYNC)
+	@touch $@
+
+run: .venv/.synced ## set up and start the whole platform with embedded defaults (Ctrl-C stops it)
+	@exec $(RUN)seqserve up $(SEQSERVE_ARGS)
+
+up: run ## the same as run
+
+test: check ## set up, then check and run every test
+	@$(RUN)pytest
+
+check: .venv/.synced ## lint, format, types, layers, generated stubs
+	@$(RUN)ruff check .
+	@$(RUN)ruff format --check --quiet .
+	@$(RUN)mypy
+	@$(RUN)lint-imports --no-cache
+	@$(UV) lock --check --quiet
+	@$(MAKE) --no-print-directory protos
+	@git diff --exit-code --stat -- gen || { echo "gen/ is not what protos/ generates: commit the result of 'make protos'"; exit 1; }
+	@test -z "$$(git ls-files --others --exclude-standard -- gen)" || { echo "gen/ holds stubs that are not committed"; exit 1; }
+
+fix: .venv/.synced ## let ruff mend and format
+	@$(RUN)ruff check --fix .
+	@$(RUN)ruff format .
+
+protos: .venv/.synced ## generate gen/ from protos/ with the locked grpcio-tools
+	@rm -rf gen/seqserve && mkdir -p gen
+	@$(RUN)python -m grpc_tools.protoc -I protos --python_out gen --pyi_out gen --grpc_python_out gen \
+	  $$(find protos -name '*.proto' | LC_ALL=C sort)
+
+train-smoke: .venv/.synced ## train, evaluate and export a small model of each kind (minutes)
+	@for recipe in sketch forecast video; do $(RUN)seqserve train $$recipe --preset smoke || exit 1; done
+
+load: .venv/.synced ## 30 s of mixed traffic against a running platform
+	@$(RUN)locust -f tests/load/locustfile.py --headless --users 16 --spawn-rate 8 --run-time 30s \
+	  --host http://127.0.0.1:8501 --only-summary

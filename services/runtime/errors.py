@@ -1,0 +1,85 @@
+"""Every error that a client can meet, and the one table to gRPC and HTTP codes.
+
+    ServiceError
+    ├── InvalidInput       the request is wrong; sending it again will not help
+    ├── NotFound           no such route, model or version
+    ├── PayloadTooLarge    the request is over a size limit
+    ├── Overloaded         the platform is full; try again later
+    ├── DeadlineExceeded   the answer did not come in time
+    ├── Unavailable        a service behind the gateway does not answer
+    └── Internal           our fault; the text never says more than that
+
+Raise what it means; the doors (`rpc.py`, the gateway) translate.
+"""
+
+from dataclasses import dataclass
+from http import HTTPStatus
+
+import grpc
+
+
+@dataclass
+class ServiceError(Exception):
+    """An error whose text is meant for the client.
+
+    Attributes:
+        message: what is wrong, with the value and the limit.
+        field: path of the field that is wrong ("sketches[0].strokes[2]"); empty if there is none.
+    """
+
+    message: str
+    field: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.message}" if self.field else self.message
+
+
+class InvalidInput(ServiceError):
+    """The request is wrong; sending it again will not help."""
+
+
+class NotFound(ServiceError):
+    """No such route, model or version."""
+
+
+class PayloadTooLarge(ServiceError):
+    """The request is over a size limit."""
+
+
+class Overloaded(ServiceError):
+    """The platform is full; try again later."""
+
+
+class DeadlineExceeded(ServiceError):
+    """The answer did not come in time."""
+
+
+class Unavailable(ServiceError):
+    """A service behind the gateway does not answer."""
+
+
+class Internal(ServiceError):
+    """Our fault; the text never says more than that."""
+
+
+CODES: dict[type[ServiceError], tuple[grpc.StatusCode, HTTPStatus]] = {
+    InvalidInput: (grpc.StatusCode.INVALID_ARGUMENT, HTTPStatus.BAD_REQUEST),
+    NotFound: (grpc.StatusCode.NOT_FOUND, HTTPStatus.NOT_FOUND),
+    PayloadTooLarge: (grpc.StatusCode.RESOURCE_EXHAUSTED, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
+    Overloaded: (grpc.StatusCode.RESOURCE_EXHAUSTED, HTTPStatus.TOO_MANY_REQUESTS),
+    DeadlineExceeded: (grpc.StatusCode.DEADLINE_EXCEEDED, HTTPStatus.GATEWAY_TIMEOUT),
+    Unavailable: (grpc.StatusCode.UNAVAILABLE, HTTPStatus.SERVICE_UNAVAILABLE),
+    Internal: (grpc.StatusCode.INTERNAL, HTTPStatus.INTERNAL_SERVER_ERROR),
+}
+
+INTERNAL_MESSAGE = "internal error; the request id finds it in the server's log"
+
+
+def grpc_code(error: ServiceError) -> grpc.StatusCode:
+    """Status code of an error on the gRPC door."""
+    return CODES[type(error)][0]
+
+
+def http_status(error: ServiceError) -> HTTPStatus:
+    """Status code of an error on the REST door."""
+    return CODES[type(error)][1]

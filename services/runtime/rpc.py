@@ -1,0 +1,85 @@
+"""Puts errors on the wire: the one wrapper around every RPC, and the google.rpc details it sends.
+
+The wrapped methods serve under Ray Serve and under a plain grpc.aio server alike. They set the status and
+return: Ray Serve replaces the code of a raised exception by INTERNAL and shows its text to the client.
+"""
+
+import inspect
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol, TypeVar
+
+import grpc
+import structlog
+from google.protobuf import any_pb2
+from google.protobuf.message import Message
+from google.rpc import error_details_pb2, status_pb2
+
+from services.runtime.errors import INTERNAL_MESSAGE, Internal, ServiceError, grpc_code
+
+DETAILS_KEY = "grpc-status-details-bin"
+REQUEST_ID_KEY = "x-request-id"
+ERROR_DOMAIN = "seqserve"
+
+log = structlog.get_logger(__name__)
+
+
+class RpcContext(Protocol):
+    """What grpc.aio's and Ray Serve's contexts have in common."""
+
+    def set_code(self, code: grpc.StatusCode) -> None: ...
+
+    def set_details(self, details: str) -> None: ...
+
+    def set_trailing_metadata(self, trailing_metadata: Any) -> None: ...
+
+    def invocation_metadata(self) -> Any: ...
+
+
+Response = TypeVar("Response", bound=Message)
+Rpc = Callable[[Any, Any, RpcContext], Awaitable[Any]]
+
+
+def unary(response_type: type[Response]) -> Callable[[Callable[[Any, Any], Awaitable[Response]]], Rpc]:
+    """Makes a `(self, request) -> response` method an RPC whose errors reach the client as status codes."""
+
+    def wrap(method: Callable[[Any, Any], Awaitable[Response]]) -> Rpc:
+        async def call(self: Any, request: Any, grpc_context: RpcContext) -> Response:
+            structlog.contextvars.bind_contextvars(request_id=request_id(grpc_context))
+            try:
+                return await method(self, request)
+            except ServiceError as error:
+                set_error(grpc_context, error)
+            except Exception:
+                log.exception("rpc failed", rpc=method.__name__)
+                set_error(grpc_context, Internal(INTERNAL_MESSAGE))
+            return response_type()
+
+        call.__name__, call.__qualname__ = method.__name__, method.__qualname__
+        call.__doc__ = inspect.getdoc(method)
+        return call
+
+    return wrap
+
+
+def request_id(context: RpcContext) -> str:
+    """Request id that the caller sent along; empty if there is none."""
+    return next((value for key, value in context.invocation_metadata() if key == REQUEST_ID_KEY), "")
+
+
+def set_error(context: RpcContext, error: ServiceError) -> None:
+    """Sets code, text and google.rpc details (ErrorInfo, BadRequest) of an error."""
+    code = grpc_code(error)
+    details: list[Message] = [error_details_pb2.ErrorInfo(reason=code.name, domain=ERROR_DOMAIN)]
+    if error.field:
+        violation = error_details_pb2.BadRequest.FieldViolation(field=error.field, description=error.message)
+        details.append(error_details_pb2.BadRequest(field_violations=[violation]))
+    status = status_pb2.Status(code=code.value[0], message=str(error), details=[_pack(d) for d in details])
+    context.set_code(code)
+    context.set_details(str(error))
+    context.set_trailing_metadata(((DETAILS_KEY, status.SerializeToString()),))
+
+
+def _pack(message: Message) -> any_pb2.Any:
+    packed = any_pb2.Any()
+    packed.Pack(message)
+    return packed

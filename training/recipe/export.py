@@ -1,0 +1,129 @@
+"""Writes a trained model as the artifact that the services load.
+
+The layout is TensorFlow Serving's, `<models>/<name>/<version>/saved_model.pb`, plus
+  manifest.json   what the model expects, returns and reached; sha256 of every file
+  golden.npz      example inputs (`in.<name>`) and the outputs they must give (`out.<name>`)
+  model_card.md   for people: use, data, licence, metrics, limits
+
+Numeric preprocessing belongs into `Export.serve`, so that training and serving cannot differ.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+MANIFEST_FORMAT = 1
+SIGNATURE = "serving_default"
+GOLDEN_TOLERANCE = 1e-4  # CPUs differ in the order of their sums
+
+Tensors = dict[str, tf.Tensor]
+
+
+@dataclass(frozen=True)
+class Export:
+    """One model, ready to be written.
+
+    Attributes:
+        name: model name, and the folder it goes to ("sketch").
+        task: what it does, in words of the field ("sketch classification").
+        model: the Keras model that `serve` calls; its variables are saved.
+        serve: named input tensors -> named output tensors, batch first. Called without autograph.
+        inputs: signature of `serve`; None for dimensions that vary, the batch first.
+        golden_inputs: one real batch for `serve`, replayed at each load. [batch, ...] each.
+        labels: class labels in the order of the outputs; empty for a forecaster.
+        options: what the service's transforms must know (lengths, frame sizes, quantile levels).
+        metrics: what the model reached, by metric name.
+        data: where the training data came from, with licences.
+        card: text of the model card, Markdown.
+    """
+
+    name: str
+    task: str
+    model: keras.Model
+    serve: Callable[[Tensors], Tensors]
+    inputs: Mapping[str, tf.TensorSpec]
+    golden_inputs: Mapping[str, np.ndarray]
+    options: Mapping[str, Any]
+    metrics: Mapping[str, float]
+    data: str
+    card: str
+    labels: tuple[str, ...] = field(default=())
+
+
+def export_model(export: Export, models_dir: Path) -> Path:
+    """Writes the next version under `models_dir/<name>/` and returns its folder.
+
+    The folder appears whole or not at all: a server that polls never sees half a model.
+    """
+    home = models_dir / export.name
+    home.mkdir(parents=True, exist_ok=True)
+    version = 1 + max((int(p.name) for p in home.iterdir() if p.name.isdigit()), default=0)
+    draft = home / f".draft-{version}-{os.getpid()}"
+    try:
+        _write_saved_model(export, draft)
+        signature = tf.saved_model.load(str(draft)).signatures[SIGNATURE]
+        _write_golden(export, signature, draft)
+        (draft / "model_card.md").write_text(export.card)
+        (draft / "manifest.json").write_text(json.dumps(_manifest(export, signature, draft), indent=2) + "\n")
+        return draft.rename(home / str(version))
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _write_saved_model(export: Export, folder: Path) -> None:
+    archive = keras.export.ExportArchive()
+    archive.track(export.model)
+    specs = {n: tf.TensorSpec(s.shape, s.dtype, name=n) for n, s in export.inputs.items()}
+    archive.add_endpoint(SIGNATURE, export.serve, input_signature=[specs])
+    archive.write_out(str(folder), verbose=False)
+
+
+def _write_golden(export: Export, signature: Callable[..., Tensors], folder: Path) -> None:
+    inputs = {n: np.asarray(a) for n, a in export.golden_inputs.items()}
+    outputs = signature(**{n: tf.constant(a) for n, a in inputs.items()})
+    arrays = {f"in.{n}": a for n, a in inputs.items()}
+    arrays |= {f"out.{n}": t.numpy() for n, t in outputs.items()}
+    np.savez_compressed(folder / "golden.npz", **arrays)  # type: ignore[arg-type]
+
+
+def _manifest(export: Export, signature: Any, folder: Path) -> dict[str, Any]:
+    files = {str(p.relative_to(folder)): _sha256(p) for p in sorted(folder.rglob("*")) if p.is_file()}
+    _, input_specs = signature.structured_input_signature
+    return {
+        "format": MANIFEST_FORMAT,
+        "name": export.name,
+        "task": export.task,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "tensorflow": tf.__version__,
+        "keras": keras.__version__,
+        "signature": {
+            "name": SIGNATURE,
+            "inputs": {n: _tensor_spec(s) for n, s in input_specs.items()},
+            "outputs": {n: _tensor_spec(s) for n, s in signature.structured_outputs.items()},
+        },
+        "labels": list(export.labels),
+        "options": dict(export.options),
+        "metrics": {n: round(float(v), 6) for n, v in export.metrics.items()},
+        "data": export.data,
+        "golden_tolerance": GOLDEN_TOLERANCE,
+        "digest": hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest(),
+        "files": files,
+    }
+
+
+def _tensor_spec(spec: tf.TensorSpec) -> dict[str, Any]:
+    return {"dtype": spec.dtype.name, "shape": spec.shape.as_list()}
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
