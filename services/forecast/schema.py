@@ -1,0 +1,112 @@
+"""The forecast API's HTTP face: what a request may hold, and its way to and from protobuf."""
+
+import math
+from datetime import date
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+from seqserve.forecast.v1 import forecast_service_pb2 as pb
+
+from services.runtime.answer import ModelVersion
+
+MAX_SERIES = 256
+MAX_DAYS = 20_000
+MAX_MAGNITUDE = 1e15
+MIN_OBSERVED = 8
+HORIZON = 7
+MIN_QUANTILE, MAX_QUANTILE = 0.025, 0.975
+DEFAULT_QUANTILES = [0.1, 0.5, 0.9]
+
+Value = Annotated[
+    float, Field(strict=True, allow_inf_nan=False, ge=-MAX_MAGNITUDE, le=MAX_MAGNITUDE)
+]
+Quantile = Annotated[float, Field(strict=True, ge=MIN_QUANTILE, le=MAX_QUANTILE, allow_inf_nan=False)]
+WEEKS_EXAMPLE = [120, 130, 128, 131, 140, 90, 70, 122, 131, None, 133, 139, 92, 71, 125, 133, 130, 135, 143, 94, 75]
+
+
+class Series(BaseModel):
+    """One daily series: the first value belongs to `start`, each next one to the next day."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: str = Field("", max_length=256)
+    start: date = Field(ge=date(1900, 1, 1), le=date(2200, 12, 31), examples=["2019-05-01"])
+    values: list[Value | None] = Field(
+        max_length=MAX_DAYS, description="One per day; null marks a missing day.", examples=[WEEKS_EXAMPLE]
+    )
+
+    @field_validator("start", mode="before")
+    @classmethod
+    def _check_start(cls, start: Any) -> Any:
+        if not isinstance(start, str | date):
+            raise ValueError("not a date; YYYY-MM-DD")
+        return start
+
+    @field_validator("values")
+    @classmethod
+    def _check_values(cls, values: list[float | None]) -> list[float | None]:
+        observed = sum(value is not None for value in values)
+        if observed < MIN_OBSERVED:
+            raise ValueError(f"the series has {observed} values; at least {MIN_OBSERVED}")
+        return values
+
+    def to_proto(self) -> pb.Series:
+        values = [math.nan if value is None else value for value in self.values]
+        return pb.Series(id=self.id, start=self.start.isoformat(), values=values)
+
+
+class ForecastRequest(BaseModel):
+    """One or many series in one call."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    series: list[Series] = Field(min_length=1, max_length=MAX_SERIES)
+    horizon: int = Field(HORIZON, ge=1, le=HORIZON, strict=True, description="Days to forecast.")
+    quantiles: list[Quantile] = Field(default=DEFAULT_QUANTILES, min_length=1, max_length=99)
+
+    @classmethod
+    def from_proto(cls, request: pb.ForecastRequest) -> Self:
+        series = [
+            {"id": one.id, "start": one.start, "values": [None if math.isnan(v) else v for v in one.values]}
+            for one in request.series
+        ]
+        quantiles = list(request.quantiles) or DEFAULT_QUANTILES
+        return cls.model_validate(
+            {"series": series, "horizon": request.horizon or HORIZON, "quantiles": quantiles}
+        )
+
+    def to_proto(self) -> pb.ForecastRequest:
+        return pb.ForecastRequest(
+            series=[s.to_proto() for s in self.series], horizon=self.horizon, quantiles=self.quantiles
+        )
+
+
+class SeriesForecast(BaseModel):
+    """Forecast of one series; every list has one entry per day."""
+
+    id: str
+    dates: list[date]
+    mean: list[float]
+    quantiles: dict[str, list[float]] = Field(description="By level, as text.")
+
+
+class ForecastResponse(BaseModel):
+    """Forecasts in the order of the request."""
+
+    model: ModelVersion
+    forecasts: list[SeriesForecast]
+    cached: bool
+
+    @classmethod
+    def from_proto(cls, response: pb.ForecastResponse, cached: bool) -> dict[str, Any]:
+        forecasts = [
+            {
+                "id": one.id,
+                "dates": list(one.dates),
+                "mean": list(one.mean),
+                "quantiles": {f"{q.level:g}": list(q.values) for q in one.quantiles},
+            }
+            for one in response.forecasts
+        ]
+        model = {"name": response.model.name, "version": response.model.version}
+        return {"model": model, "forecasts": forecasts, "cached": cached}

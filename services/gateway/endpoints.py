@@ -1,0 +1,14 @@
+"""The RPCs that the gateway offers, one per service."""
+
+from seqserve.forecast.v1 import forecast_service_pb2 as forecast_pb
+from seqserve.sketch.v1 import sketch_service_pb2 as sketch_pb
+from seqserve.video.v1 import video_service_pb2 as video_pb
+
+from services.gateway.inference import Endpoint
+
+CLASSIFY_SKETCH = Endpoint(
+    "sketch", "/seqserve.sketch.v1.SketchService/ClassifySketch", sketch_pb.ClassifySketchResponse
+)
+FORECAST = Endpoint("forecast", "/seqserve.forecast.v1.ForecastService/Forecast", forecast_pb.ForecastResponse)
+CLASSIFY_VIDEO = Endpoint("video", "/seqserve.video.v1.VideoService/ClassifyVideo", video_pb.ClassifyVideoResponse)
+SERVICES = ("sketch", "forecast", "video")

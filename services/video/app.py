@@ -1,0 +1,12 @@
+"""The video service as a Ray Serve application: import path `services.video.app:build`."""
+
+from typing import Any
+
+from services.video.service import VideoService
+from services.runtime.deployment import build_application
+from services.runtime.settings import ServingSettings
+
+
+def build(args: dict[str, Any]) -> Any:
+    """Builds the application from ServingSettings' fields, as serve.yaml gives them under `args`."""
+    return build_application(VideoService, "video", ServingSettings(**args))

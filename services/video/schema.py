@@ -1,0 +1,81 @@
+"""The video API's HTTP face: what a request may hold, and its way to and from protobuf."""
+
+from typing import Annotated, Any, Self
+
+from pydantic import Base64Bytes, BaseModel, ConfigDict, Field
+from seqserve.video.v1 import video_service_pb2 as pb
+
+from services.runtime.answer import ModelVersion, Prediction
+
+MAX_CLIPS = 16
+
+TopK = Annotated[int, Field(ge=1, le=1000, strict=True, description="Classes to return per clip.")]
+
+
+class ClassifyVideoRequest(BaseModel):
+    """One clip in one call."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    content: Base64Bytes = Field(min_length=1, description="The encoded video file, in base64.")
+    top_k: TopK = 5
+
+    def to_proto(self) -> pb.ClassifyVideoRequest:
+        return pb.ClassifyVideoRequest(clips=[pb.Clip(content=self.content)], top_k=self.top_k)
+
+
+class Clip(BaseModel):
+    """One encoded video file."""
+
+    content: bytes = Field(min_length=1)
+
+
+class ClassifyVideosRequest(BaseModel):
+    """Many clips in one call."""
+
+    clips: list[Clip] = Field(min_length=1, max_length=MAX_CLIPS)
+    top_k: TopK = 5
+
+    @classmethod
+    def from_proto(cls, request: pb.ClassifyVideoRequest) -> Self:
+        clips = [{"content": clip.content} for clip in request.clips]
+        return cls.model_validate({"clips": clips, "top_k": request.top_k or 5})
+
+    def to_proto(self) -> pb.ClassifyVideoRequest:
+        return pb.ClassifyVideoRequest(clips=[pb.Clip(content=c.content) for c in self.clips], top_k=self.top_k)
+
+
+class ClassifyVideoResponse(BaseModel):
+    """Classes of one clip, most probable first."""
+
+    model: ModelVersion
+    predictions: list[Prediction]
+    cached: bool
+
+    @classmethod
+    def from_proto(cls, response: pb.ClassifyVideoResponse, cached: bool) -> dict[str, Any]:
+        batch = ClassifyVideosResponse.from_proto(response, cached)
+        return {"model": batch["model"], **batch["results"][0], "cached": cached}
+
+
+class ClipPrediction(BaseModel):
+    """Classes of one clip of a batch."""
+
+    predictions: list[Prediction]
+
+
+class ClassifyVideosResponse(BaseModel):
+    """Classes of each clip, in the order of the request."""
+
+    model: ModelVersion
+    results: list[ClipPrediction]
+    cached: bool
+
+    @classmethod
+    def from_proto(cls, response: pb.ClassifyVideoResponse, cached: bool) -> dict[str, Any]:
+        results = [
+            {"predictions": [{"label": p.label, "probability": p.probability} for p in r.predictions]}
+            for r in response.results
+        ]
+        model = {"name": response.model.name, "version": response.model.version}
+        return {"model": model, "results": results, "cached": cached}
