@@ -17,9 +17,7 @@ HORIZON = 7
 MIN_QUANTILE, MAX_QUANTILE = 0.025, 0.975
 DEFAULT_QUANTILES = [0.1, 0.5, 0.9]
 
-Value = Annotated[
-    float, Field(strict=True, allow_inf_nan=False, ge=-MAX_MAGNITUDE, le=MAX_MAGNITUDE)
-]
+Value = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-MAX_MAGNITUDE, le=MAX_MAGNITUDE)]
 Quantile = Annotated[float, Field(strict=True, ge=MIN_QUANTILE, le=MAX_QUANTILE, allow_inf_nan=False)]
 WEEKS_EXAMPLE = [120, 130, 128, 131, 140, 90, 70, 122, 131, None, 133, 139, 92, 71, 125, 133, 130, 135, 143, 94, 75]
 
@@ -71,9 +69,7 @@ class ForecastRequest(BaseModel):
             for one in request.series
         ]
         quantiles = list(request.quantiles) or DEFAULT_QUANTILES
-        return cls.model_validate(
-            {"series": series, "horizon": request.horizon or HORIZON, "quantiles": quantiles}
-        )
+        return cls.model_validate({"series": series, "horizon": request.horizon or HORIZON, "quantiles": quantiles})
 
     def to_proto(self) -> pb.ForecastRequest:
         return pb.ForecastRequest(

@@ -15,8 +15,8 @@ from services.forecast.transforms import (
     to_windows,
 )
 from services.runtime.artifact import Model
-from services.runtime.errors import InvalidInput
 from services.runtime.description import describe
+from services.runtime.errors import InvalidInput
 from services.runtime.rpc import unary
 
 DEFAULT_QUANTILES = (0.1, 0.5, 0.9)
@@ -64,9 +64,7 @@ class ForecastService:
         if not series:
             return response
         mean = outputs["mean"][:, :horizon]
-        quantiles = interpolate_quantiles(
-            outputs["quantiles"][:, :horizon], self._options.quantile_levels, levels
-        )
+        quantiles = interpolate_quantiles(outputs["quantiles"][:, :horizon], self._options.quantile_levels, levels)
         for i, one in enumerate(series):
             response.forecasts.add(
                 id=request.series[i].id,

@@ -2,7 +2,7 @@
 
 import os
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -87,21 +87,22 @@ def start_cluster(state_dir: Path) -> Cluster:
     return Cluster(grpc_port, Path(context.address_info["session_dir"]) / "logs" / "serve")
 
 
-def run_applications(applications: Mapping[str, Any], on_ready: Callable[[str], None]) -> None:
+def run_applications(applications: Mapping[str, Any]) -> None:
     """Deploys all applications side by side and waits until each is ready.
 
     Raises:
         RuntimeError: an application could not start; the text says why.
     """
+    import logging
+
     from ray import serve
 
+    logging.getLogger("ray.serve").setLevel(logging.WARNING)
     targets = [
         serve.RunTarget(target=application, name=name, route_prefix=f"/{name}")
         for name, application in applications.items()
     ]
     serve.run_many(targets, wait_for_applications_running=True)
-    for name in applications:
-        on_ready(name)
 
 
 def stop_cluster() -> None:

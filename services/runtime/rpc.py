@@ -76,12 +76,10 @@ def set_error(context: RpcContext, error: ServiceError) -> None:
     status = status_pb2.Status(code=code.value[0], message=str(error), details=[_pack(d) for d in details])
     context.set_code(code)
     context.set_details(str(error))
-    context.set_trailing_metadata(((DETAILS_KEY, status.SerializeToString()),))
+    context.set_trailing_metadata([(DETAILS_KEY, status.SerializeToString())])
 
 
 def _pack(message: Message) -> any_pb2.Any:
     packed = any_pb2.Any()
     packed.Pack(message)
     return packed
-
-

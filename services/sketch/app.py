@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from services.sketch.service import SketchService
 from services.runtime.deployment import build_application
 from services.runtime.settings import ServingSettings
+from services.sketch.service import SketchService
 
 
 def build(args: dict[str, Any]) -> Any:

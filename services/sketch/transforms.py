@@ -85,12 +85,7 @@ def pad_inks(inks: Sequence[np.ndarray], options: InkOptions) -> dict[str, np.nd
     return {"ink": batch, "lengths": lengths}
 
 
-def rank_classes(
-    probabilities: np.ndarray, labels: Sequence[str], top_k: int
-) -> list[list[tuple[str, float]]]:
+def rank_classes(probabilities: np.ndarray, labels: Sequence[str], top_k: int) -> list[list[tuple[str, float]]]:
     """The `top_k` most probable labels of each row, most probable first: [batch, classes] -> pairs."""
     order = np.argsort(-probabilities, axis=1, kind="stable")[:, :top_k]
-    return [
-        [(labels[c], float(row[c])) for c in columns]
-        for row, columns in zip(probabilities, order, strict=True)
-    ]
+    return [[(labels[c], float(row[c])) for c in columns] for row, columns in zip(probabilities, order, strict=True)]

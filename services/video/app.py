@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from services.video.service import VideoService
 from services.runtime.deployment import build_application
 from services.runtime.settings import ServingSettings
+from services.video.service import VideoService
 
 
 def build(args: dict[str, Any]) -> Any:

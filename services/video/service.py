@@ -47,7 +47,6 @@ def _response(outputs: dict[str, np.ndarray], model: Model, top_k: int) -> pb.Cl
     return pb.ClassifyVideoResponse(
         model=describe(model).model,
         results=[
-            pb.ClipPrediction(predictions=[pb.ClassPrediction(label=c, probability=p) for c, p in row])
-            for row in rows
+            pb.ClipPrediction(predictions=[pb.ClassPrediction(label=c, probability=p) for c, p in row]) for row in rows
         ],
     )

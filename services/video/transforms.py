@@ -12,7 +12,9 @@ from av.video.stream import VideoStream
 
 from services.runtime.errors import InvalidInput
 
-FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,avi,gif,matroska,webm,mpegts"  # playlists, which open other files, are not among them
+FORMATS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,avi,gif,matroska,webm,mpegts"  # playlists, which open other files, are not among them
+)
 MAX_PIXELS = 4096 * 2304
 MAX_FRAMES = 36_000  # ten minutes at 60 fps
 
@@ -52,7 +54,9 @@ def decode_clip(content: bytes, options: ClipOptions, field: str) -> np.ndarray:
             return _sample(container, options, field)
     except (av.error.FFmpegError, ValueError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or "unreadable"
-        raise InvalidInput(f"not a video that can be decoded ({reason}); MP4, MOV, AVI, GIF, MKV, WebM", field) from error
+        raise InvalidInput(
+            f"not a video that can be decoded ({reason}); MP4, MOV, AVI, GIF, MKV, WebM", field
+        ) from error
 
 
 def _sample(container: InputContainer, options: ClipOptions, field: str) -> np.ndarray:
@@ -118,12 +122,7 @@ def _to_rgb(frame: av.VideoFrame, options: ClipOptions) -> np.ndarray:
     return np.rot90(small.to_ndarray(), quarter_turns)
 
 
-def rank_classes(
-    probabilities: np.ndarray, labels: Sequence[str], top_k: int
-) -> list[list[tuple[str, float]]]:
+def rank_classes(probabilities: np.ndarray, labels: Sequence[str], top_k: int) -> list[list[tuple[str, float]]]:
     """The `top_k` most probable labels of each row, most probable first: [batch, classes] -> pairs."""
     order = np.argsort(-probabilities, axis=1, kind="stable")[:, :top_k]
-    return [
-        [(labels[c], float(row[c])) for c in columns]
-        for row, columns in zip(probabilities, order, strict=True)
-    ]
+    return [[(labels[c], float(row[c])) for c in columns] for row, columns in zip(probabilities, order, strict=True)]

@@ -126,7 +126,7 @@ def sample_batches(config: Config, series: list[Series]) -> Iterator[Windows]:
 
 
 def spoil(rng: np.random.Generator, values: np.ndarray, first_day: np.ndarray) -> Windows:
-    """Shortens histories, loses days, turns series over and shifts calendars, in some of the windows.
+    """Shortens histories, loses days, adds glitches, turns series over and shifts calendars, in some of the windows.
 
     So that the model answers well on what clients send, not only on years of clean data.
     """
@@ -139,6 +139,11 @@ def spoil(rng: np.random.Generator, values: np.ndarray, first_day: np.ndarray) -
     past[rng.random(past.shape) < lost[:, None]] = np.nan
     gap = rng.integers(1, 15, count) * (rng.random(count) < 0.1)
     past[age <= gap[:, None]] = np.nan
+    glitch = rng.integers(0, 120, count)
+    size = rng.choice([-1.0, 1.0], count) * np.exp(rng.uniform(0, 7, count)) * (rng.random(count) < 0.08)
+    past[np.arange(count), CONTEXT - 1 - glitch] += size * np.nanstd(
+        values[:, CONTEXT - 120 : CONTEXT], axis=1
+    )
     too_few = np.isfinite(past).sum(axis=1) < MIN_OBSERVED
     past[too_few] = values[too_few, :CONTEXT]
     turned = np.where(rng.random(count) < 0.1, -1.0, 1.0)[:, None]

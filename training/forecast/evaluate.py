@@ -1,7 +1,6 @@
 """Rolling weekly forecasts against the naive ones, through the served signature."""
 
 from collections.abc import Callable, Iterable
-from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,7 @@ from training.forecast.synthetic import generate_windows
 
 BATCH = 256
 SYNTHETIC_SEED = 20_260_101  # never used for training
-Signature = Callable[..., dict[str, tf.Tensor]]
+Serve = Callable[[dict[str, tf.Tensor]], dict[str, tf.Tensor]]
 
 
 def evaluate(model_folder: Path, data_dir: Path | None) -> dict[str, float]:
@@ -23,7 +22,7 @@ def evaluate(model_folder: Path, data_dir: Path | None) -> dict[str, float]:
     return evaluate_forecasts(lambda inputs: signature(**inputs), series)
 
 
-def evaluate_forecasts(serve: Callable[[dict[str, tf.Tensor]], dict[str, tf.Tensor]], series: list[Series]):
+def evaluate_forecasts(serve: Serve, series: list[Series]) -> dict[str, float]:
     """Metrics per source and over all: MAE ratios to the naive forecasts, sMAPE in percent, coverage."""
     scores = {name: score_windows(serve, windows) for name, windows in _evaluation_windows(series)}
     metrics = {f"{source}_{name}": value for source, score in scores.items() for name, value in score.items()}
@@ -47,7 +46,7 @@ def _evaluation_windows(series: list[Series]) -> Iterable[tuple[str, Windows]]:
         yield source, (np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts]))
 
 
-def score_windows(serve, windows: Windows) -> dict[str, float]:
+def score_windows(serve: Serve, windows: Windows) -> dict[str, float]:
     """Scores forecasts of values float64 [n, context + 7]; missing days are not scored."""
     values, first_day = windows
     context, actual = values[:, :CONTEXT], values[:, CONTEXT:]
@@ -73,14 +72,15 @@ def score_windows(serve, windows: Windows) -> dict[str, float]:
     }
 
 
-def _forecast(serve, context: np.ndarray, first_day: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _forecast(serve: Serve, context: np.ndarray, first_day: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     answers = []
     for start in range(0, len(context), BATCH):
         rows = slice(start, start + BATCH)
         answers.append(
             serve({"values": tf.constant(context[rows]), "first_day": tf.constant(first_day[rows])})
         )
-    return tuple(np.concatenate([a[n].numpy() for a in answers]) for n in ("mean", "quantiles"))  # type: ignore
+    mean, quantiles = (np.concatenate([a[n].numpy() for a in answers]) for n in ("mean", "quantiles"))
+    return mean, quantiles
 
 
 def naive_forecasts(context: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -12,6 +12,7 @@ from training.forecast.config import CONTEXT, HORIZON
 from training.forecast.window import Window, last_observed, masked_mean, masked_median, masked_spread
 
 CANDIDATES = 11
+LEVELLED = 8  # the candidate that last year's anomalies are added to
 RECENT_DAYS = 112
 YEAR_AGO = slice(CONTEXT - 385, CONTEXT - 343)  # six weeks around the same days of last year
 YEAR_AGO_DAYS = YEAR_AGO.stop - YEAR_AGO.start
@@ -20,6 +21,7 @@ DAY_FEATURES = 3 + CALENDAR
 SUMMARY = 4
 HORIZON_FEATURES = CANDIDATES + 4 + 2 * AROUND + HORIZON + CALENDAR + HORIZON + SUMMARY
 UNSTEADINESS = (0.02, 10.0)
+GLITCH = 20.0  # a deviation counts up to this many times the unsteadiness in a mean
 
 Features = dict[str, tf.Tensor]
 
@@ -36,9 +38,13 @@ def build_features(window: Window, first_day: tf.Tensor) -> Features:
     profile = _weekday_profile(z, observed)
     residual = tf.where(observed, z - tf.tile(profile, [1, CONTEXT // 7]), 0)
     unsteadiness = _unsteadiness(z, residual, observed)
+    steady = tf.clip_by_value(residual, -GLITCH * unsteadiness, GLITCH * unsteadiness)
     anomaly, seen = _year_ago_anomalies(z, observed)
+    anomaly = tf.clip_by_value(anomaly, -GLITCH * unsteadiness, GLITCH * unsteadiness)
     same_date = _at_same_date(anomaly, first_day)
-    candidates = _candidates(z, residual, observed, profile, anomaly, same_date)
+    candidates = _candidates(z, residual, steady, observed, profile)
+    levelled = candidates[..., LEVELLED : LEVELLED + 1]
+    candidates = tf.concat([candidates, levelled + _stack(_aligned(anomaly), same_date)], axis=-1)
     week_change = candidates[..., 0] - profile
     days = _past_days(z, residual / unsteadiness, observed, first_day)
     known = [
@@ -91,7 +97,7 @@ def _year_ago_anomalies(z: tf.Tensor, observed: tf.Tensor) -> tuple[tf.Tensor, t
     around = tf.stack([z[:, start + s : stop + s] for s in (-14, -7, 7, 14)], axis=-1)
     around_seen = tf.stack([observed[:, start + s : stop + s] for s in (-14, -7, 7, 14)], axis=-1)
     seen = observed[:, start:stop] & tf.reduce_any(around_seen, axis=-1)
-    anomaly = tf.where(seen, z[:, start:stop] - masked_mean(around, around_seen), 0)
+    anomaly = tf.where(seen, z[:, start:stop] - masked_median(around, around_seen), 0)
     return anomaly, tf.cast(seen, z.dtype)
 
 
@@ -105,37 +111,36 @@ def _at_same_date(anomaly: tf.Tensor, first_day: tf.Tensor) -> tf.Tensor:
 
 
 def _candidates(
-    z: tf.Tensor,
-    residual: tf.Tensor,
-    observed: tf.Tensor,
-    profile: tf.Tensor,
-    anomaly: tf.Tensor,
-    same_date: tf.Tensor,
+    z: tf.Tensor, residual: tf.Tensor, steady: tf.Tensor, observed: tf.Tensor, profile: tf.Tensor
 ) -> tf.Tensor:
-    """Simple forecasts, [B, 7, 11]: the network learns when to trust which."""
-    weekly, weekly_seen = _by_weekday(z), _by_weekday(observed)
-    last_same = last_observed(weekly, weekly_seen, profile)
+    """Simple forecasts, [B, 7, 9]: the network learns when to trust which.
+
+    The means are of `steady` deviations, which a glitch cannot move far; the last values and the
+    median of the last week are what follows a jump.
+    """
+    last_same = last_observed(_by_weekday(z), _by_weekday(observed), profile)
+    month_same = masked_mean(_by_weekday(steady)[..., -4:], _by_weekday(observed)[..., -4:])
     last = last_observed(z, observed)[:, None]
+    week = masked_median(z[:, -7:], observed[:, -7:], last[:, 0])[:, None]
     last_residual = last_observed(residual, observed)[:, None]
-    week_residual = masked_mean(residual[:, -7:], observed[:, -7:], last_residual[:, 0])[:, None]
-    month_residual = masked_mean(residual[:, -28:], observed[:, -28:], week_residual[:, 0])[:, None]
-    levelled = profile + week_residual
-    return tf.stack(
-        [
-            last_same,
-            masked_mean(weekly[..., -4:], weekly_seen[..., -4:], last_same),
-            profile,
-            tf.zeros_like(profile),
-            last + tf.zeros_like(profile),
-            masked_mean(z[:, -7:], observed[:, -7:], last[:, 0])[:, None] + tf.zeros_like(profile),
-            profile + last_residual,
-            levelled,
-            profile + month_residual,
-            levelled + _aligned(anomaly),
-            levelled + same_date,
-        ],
-        axis=-1,
+    week_residual = masked_mean(steady[:, -7:], observed[:, -7:])[:, None]
+    month_residual = masked_mean(steady[:, -28:], observed[:, -28:])[:, None]
+    flat = tf.zeros_like(profile)
+    return _stack(
+        last_same,
+        profile + month_same,
+        profile,
+        flat,
+        flat + last,
+        flat + week,
+        profile + last_residual,
+        profile + month_residual,
+        profile + week_residual,
     )
+
+
+def _stack(*columns: tf.Tensor) -> tf.Tensor:
+    return tf.stack(columns, axis=-1)
 
 
 def _past_days(z: tf.Tensor, residual: tf.Tensor, observed: tf.Tensor, first_day: tf.Tensor) -> tf.Tensor:

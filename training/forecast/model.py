@@ -4,6 +4,8 @@ Its forecast is a learned mixture of simple candidates plus a correction, and qu
 cumulative sums of positive steps, so that they cannot cross.
 """
 
+from itertools import pairwise
+
 import keras
 import tensorflow as tf
 from keras import layers, ops
@@ -52,7 +54,10 @@ def _build_member(inputs: dict[str, keras.KerasTensor], units: int) -> keras.Ker
     return _build_head(x, inputs["candidates"], inputs["unsteadiness"])
 
 
-def _build_head(x: keras.KerasTensor, candidates: keras.KerasTensor, unsteadiness: keras.KerasTensor):
+def _build_head(
+    x: keras.KerasTensor, candidates: keras.KerasTensor, unsteadiness: keras.KerasTensor
+) -> keras.KerasTensor:
+    """Quantiles [B, 7, levels]: the median from the candidates, the others step by step away from it."""
     weights = layers.Dense(CANDIDATES, activation="softmax")(x)
     mixture = ops.sum(weights * candidates, axis=-1, keepdims=True)
     disagreement = ops.sum(weights * ops.abs(candidates - mixture), axis=-1, keepdims=True)
@@ -84,5 +89,5 @@ def forecast(model: keras.Model, inputs: dict[str, tf.Tensor]) -> dict[str, tf.T
 
 def mean_weights() -> list[float]:
     """Weight of each quantile in the mean: the probability that is nearest to its level."""
-    edges = [(a + b) / 2 for a, b in zip(QUANTILE_LEVELS, QUANTILE_LEVELS[1:], strict=False)]
-    return [b - a for a, b in zip([0.0, *edges], [*edges, 1.0], strict=False)]
+    edges = [(a + b) / 2 for a, b in pairwise(QUANTILE_LEVELS)]
+    return [b - a for a, b in pairwise([0.0, *edges, 1.0])]

@@ -1,6 +1,6 @@
 """Trains the forecaster: data, model, fit, evaluate, export, top to bottom."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import keras
@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from training.forecast.card import write_card
 from training.forecast.config import CONTEXT, HORIZON, MIN_OBSERVED, QUANTILE_LEVELS, Config
-from training.forecast.data import SOURCES, Series, load_series, sample_batches, validation_windows
+from training.forecast.data import SOURCES, Series, Windows, load_series, sample_batches, validation_windows
 from training.forecast.evaluate import evaluate_forecasts
 from training.forecast.features import Features, build_features
 from training.forecast.model import build_model, forecast
@@ -69,17 +69,20 @@ def _fit(model: keras.Model, config: Config, series: list[Series], history: Path
         _learnable(lambda: sample_batches(config, series)),
         steps_per_epoch=config.steps_per_epoch,
         epochs=config.steps // config.steps_per_epoch,
-        validation_data=_learnable(lambda: iter([_validation(config, series)])),
+        validation_data=_learnable(lambda: iter([_validation(config, series)])).apply(
+            tf.data.experimental.assert_cardinality(1)
+        ),
         callbacks=[keras.callbacks.CSVLogger(str(history))],
+        shuffle=False,
         verbose=2,
     )
 
 
-def _validation(config: Config, series: list[Series]) -> tuple[np.ndarray, np.ndarray]:
+def _validation(config: Config, series: list[Series]) -> Windows:
     return validation_windows(series) if series else generate_windows(1000, config.seed + 1)
 
 
-def _learnable(batches) -> tf.data.Dataset:
+def _learnable(batches: Callable[[], Iterator[Windows]]) -> tf.data.Dataset:
     signature = (
         tf.TensorSpec([None, CONTEXT + HORIZON], tf.float64),
         tf.TensorSpec([None], tf.int32),

@@ -1,0 +1,83 @@
+"""The REST door: a FastAPI application around the middle that both doors share."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import ValidationError
+from starlette.exceptions import HTTPException
+
+from services.gateway.inference import Inference
+from services.gateway.middleware import BodyLimitMiddleware, RequestMiddleware
+from services.gateway.routes import router
+from services.gateway.settings import GatewaySettings
+from services.gateway.violations import to_invalid_input
+from services.runtime.errors import INTERNAL_MESSAGE, Internal, ServiceError, grpc_code, http_status
+
+ONE_ITEM = re.compile(r"^(?:sketches|clips)\[0\]\.(?:content$)?")
+
+log = structlog.get_logger(__name__)
+
+
+def build_app(inference: Inference, settings: GatewaySettings) -> FastAPI:
+    """Builds the application."""
+    app = FastAPI(
+        title="seqserve",
+        summary="Inference for sequence models: sketches, daily series, video clips.",
+        version="1",
+    )
+    app.state.inference = inference
+    app.state.settings = settings
+    app.include_router(router)
+    app.add_exception_handler(ServiceError, _on_service_error)
+    app.add_exception_handler(RequestValidationError, _on_validation_error)
+    app.add_exception_handler(ValidationError, _on_validation_error)
+    app.add_exception_handler(HTTPException, _on_http_error)
+    app.add_exception_handler(Exception, _on_unexpected)
+    app.add_middleware(BodyLimitMiddleware, max_bytes=settings.max_request_bytes)
+    app.add_middleware(RequestMiddleware)
+    return app
+
+
+async def _on_service_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, ServiceError)
+    if request.url.path.endswith(":classify"):  # its body is the item itself, not a list
+        error = type(error)(error.message, ONE_ITEM.sub("", error.field) or ("file" if error.field else ""))
+    return _respond(request, http_status(error).value, grpc_code(error).name, error.message, error.field)
+
+
+async def _on_validation_error(request: Request, error: Exception) -> JSONResponse:
+    findings: Sequence[Mapping[str, Any]] = error.errors()  # type: ignore[attr-defined]
+    return await _on_service_error(request, to_invalid_input(findings))
+
+
+async def _on_http_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    return _respond(
+        request,
+        error.status_code,
+        "NOT_FOUND" if error.status_code == 404 else "INVALID_ARGUMENT",
+        f"{request.method} {request.url.path}: {error.detail}",
+        "",
+    )
+
+
+async def _on_unexpected(request: Request, error: Exception) -> JSONResponse:
+    log.error("request failed", exc_info=error)
+    return await _on_service_error(request, Internal(INTERNAL_MESSAGE))
+
+
+def _respond(request: Request, status: int, name: str, message: str, field: str) -> JSONResponse:
+    body: dict[str, Any] = {
+        "code": status,
+        "status": name,
+        "message": f"{field}: {message}" if field else message,
+        "request_id": request.state.request_id,
+    }
+    if field:
+        body["details"] = [{"field": field, "description": message}]
+    return JSONResponse({"error": body}, status_code=status)

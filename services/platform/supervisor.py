@@ -1,0 +1,193 @@
+"""Starts the whole platform on one machine, watches it, and leaves no process behind."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import httpx
+import psutil
+from rich.console import Console
+
+from services.platform.examples import show_examples
+from services.platform.process import die_with_parent, stop_process
+from services.platform.redis_server import start_redis
+from services.runtime import deployment
+from services.runtime.artifact import newest_version
+
+READY_TIMEOUT_S = 60
+WATCH_INTERVAL_S = 1.0
+SERVICES = ("sketch", "forecast", "video")
+
+
+class PlatformError(Exception):
+    """The platform cannot start or has lost a part; the text says which and what to do."""
+
+
+@dataclass(frozen=True)
+class PlatformOptions:
+    """What `seqserve up` was asked for.
+
+    Attributes:
+        models_dir: folder that holds `<name>/<version>/`.
+        host: address that the gateway listens on.
+        rest_port: port of the REST door.
+        grpc_port: port of the gRPC door.
+        redis_url: Redis to use; empty starts a private one.
+        replicas: replicas per service.
+    """
+
+    models_dir: Path
+    host: str
+    rest_port: int
+    grpc_port: int
+    redis_url: str
+    replicas: int
+
+
+def run_platform(options: PlatformOptions, console: Console) -> None:
+    """Runs until SIGINT or SIGTERM.
+
+    Raises:
+        PlatformError: a part cannot start, or stopped.
+        ArtifactError: a model is missing.
+    """
+    for name in SERVICES:
+        newest_version(options.models_dir, name)
+    for port in (options.rest_port, options.grpc_port):
+        _check_port(options.host, port)
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        with ExitStack() as stack:
+            gateway = _start(options, console, stack)
+            show_examples(console, options.host, options.rest_port, options.grpc_port)
+            _watch(gateway, console)
+    except KeyboardInterrupt:
+        console.print("stopped")
+
+
+def _start(options: PlatformOptions, console: Console, stack: ExitStack) -> subprocess.Popen[bytes]:
+    stack.callback(console.print, "everything has ended")
+    state_dir = Path(tempfile.mkdtemp(prefix="seqserve-"))
+    stack.callback(shutil.rmtree, state_dir, ignore_errors=True)
+    redis_url = options.redis_url
+    if not redis_url:
+        with _step(console, "private Redis"):
+            redis, redis_url = start_redis(state_dir)
+            stack.callback(stop_process, redis)
+    with _step(console, "Ray Serve with its HAProxy ingress"):
+        stack.callback(_stop_descendants)
+        stack.callback(deployment.stop_cluster)
+        cluster = deployment.start_cluster(state_dir)
+    with _step(console, f"models from {options.models_dir}"):
+        _deploy(options, cluster)
+    with _step(console, "gateway"):
+        gateway = _start_gateway(options, redis_url, cluster.grpc_port, state_dir)
+        stack.callback(stop_process, gateway)
+        _wait_ready(options, gateway)
+    console.print(f"logs: {state_dir}/gateway.log and {cluster.logs_dir}")
+    return gateway
+
+
+def _deploy(options: PlatformOptions, cluster: deployment.Cluster) -> None:
+    from services.forecast.app import build as build_forecast
+    from services.sketch.app import build as build_sketch
+    from services.video.app import build as build_video
+
+    args = {"models_dir": options.models_dir.resolve(), "replicas": options.replicas}
+    builds = {"sketch": build_sketch, "forecast": build_forecast, "video": build_video}
+    try:
+        deployment.run_applications({name: build(args) for name, build in builds.items()})
+    except RuntimeError as error:
+        raise PlatformError(f"a service did not start: {error}\nits log is in {cluster.logs_dir}") from error
+
+
+def _start_gateway(
+    options: PlatformOptions, redis_url: str, serving_port: int, state_dir: Path
+) -> subprocess.Popen[bytes]:
+    settings: dict[str, Any] = {
+        "HOST": options.host,
+        "REST_PORT": options.rest_port,
+        "GRPC_PORT": options.grpc_port,
+        "REDIS_URL": redis_url,
+        "SERVING_TARGET": f"127.0.0.1:{serving_port}",
+    }
+    environment = os.environ | {f"SEQSERVE_GATEWAY_{key}": str(value) for key, value in settings.items()}
+    with (state_dir / "gateway.log").open("wb") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "services.cli", "gateway"],
+            env=environment,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=die_with_parent,
+        )
+
+
+def _wait_ready(options: PlatformOptions, gateway: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + READY_TIMEOUT_S
+    while time.monotonic() < deadline:
+        if gateway.poll() is not None:
+            raise PlatformError(f"the gateway ended at its start with code {gateway.returncode}; see its log")
+        try:
+            if httpx.get(f"http://{_local(options.host)}:{options.rest_port}/readyz").status_code == 200:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.2)
+    raise PlatformError(f"the gateway was not ready after {READY_TIMEOUT_S} s")
+
+
+def _watch(gateway: subprocess.Popen[bytes], console: Console) -> None:
+    raylets = [p for p in psutil.Process().children(recursive=True) if p.name() in ("raylet", "gcs_server")]
+    while True:
+        time.sleep(WATCH_INTERVAL_S)
+        if gateway.poll() is not None:
+            raise PlatformError(f"the gateway ended with code {gateway.returncode}")
+        if dead := [p for p in raylets if not p.is_running() or p.status() == psutil.STATUS_ZOMBIE]:
+            raise PlatformError(f"Ray is dead: process {dead[0].pid} has ended; start the platform again")
+
+
+def _check_port(host: str, port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise PlatformError(
+                f"port {port} on {host} is taken ({error.strerror}); choose others with --rest-port and --grpc-port"
+            ) from None
+
+
+def _local(host: str) -> str:
+    return "127.0.0.1" if host == "0.0.0.0" else host
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _stop_descendants() -> None:
+    """Ray leaves its HAProxy behind when it stops."""
+    rest = psutil.Process().children(recursive=True)
+    for process in rest:
+        process.kill()
+    psutil.wait_procs(rest, timeout=10)
+
+
+@contextmanager
+def _step(console: Console, what: str) -> Iterator[None]:
+    started = time.monotonic()
+    with console.status(f"starting: {what} …"):
+        yield
+    console.print(f"[green]✓[/green] {what} [dim]{time.monotonic() - started:.1f} s[/dim]")
