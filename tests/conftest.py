@@ -1,10 +1,18 @@
 """Fixtures that every kind of test uses."""
 
+import io
+import json
+from collections.abc import Callable
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
+import skimage.data
+from skimage.transform import resize
 
 ROOT = Path(__file__).resolve().parent.parent
+MOVES = {"pan right": (0, 1), "pan left": (0, -1), "tilt down": (1, 0), "tilt up": (-1, 0), "static": (0, 0)}
 
 
 @pytest.fixture(scope="session")
@@ -20,3 +28,37 @@ def shared_data() -> Path:
 def models_dir() -> Path:
     """Folder of the bundled SavedModels."""
     return ROOT / "models"
+
+
+@pytest.fixture(scope="session")
+def real_drawing(shared_data: Path) -> Callable[[str, int], list]:
+    """(class, index) -> strokes of a real drawing in the official simplified format."""
+
+    def load(name: str, index: int) -> list:
+        lines = (shared_data / "sketch" / "simplified_ndjson" / f"{name}.ndjson").read_text().splitlines()
+        return json.loads(lines[index])["drawing"]
+
+    return load
+
+
+@pytest.fixture(scope="session")
+def photo_clip() -> Callable[..., bytes]:
+    """(move, container format, frames) -> a clip of a real photograph under a moving camera, 2 s at 25 fps."""
+    photo = (resize(skimage.data.astronaut(), (512, 512)) * 255).astype(np.uint8)
+
+    def render(move: str, container: str = "mp4", frames: int = 50) -> bytes:
+        down, right = MOVES[move]
+        target = io.BytesIO()
+        with av.open(target, "w", format=container) as output:
+            codec, pixels = {"gif": ("gif", "rgb8"), "avi": ("mpeg4", "yuv420p")}.get(container, ("h264", "yuv420p"))
+            stream = output.add_stream(codec, rate=25)
+            stream.width, stream.height, stream.pix_fmt = 240, 180, pixels
+            for i in range(frames):
+                top, left = 166 + down * (i - 25) * 3, 136 + right * (i - 25) * 3
+                crop = np.ascontiguousarray(photo[top : top + 180, left : left + 240])
+                picture = av.VideoFrame.from_ndarray(crop, format="rgb24").reformat(format=pixels)
+                output.mux(stream.encode(picture))
+            output.mux(stream.encode(None))
+        return target.getvalue()
+
+    return render

@@ -34,7 +34,7 @@ def _affine(batch: int, settings: Augmentation, rng: np.random.Generator) -> np.
     rotation = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]]).transpose(2, 0, 1)
     stretch = rng.uniform(1 - settings.stretch, 1 + settings.stretch, (batch, 2, 1))
     stretch[:, 0] *= np.where(rng.random((batch, 1)) < settings.mirror, -1, 1)
-    return stretch * rotation
+    return np.asarray(stretch * rotation)
 
 
 def _kept(
@@ -72,4 +72,4 @@ def _leave_out(ink: np.ndarray, kept: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
 def _stroke_numbers(ink: np.ndarray) -> np.ndarray:
     """Number of the stroke that each point belongs to, from 0: [batch, time]."""
-    return (np.cumsum(ink[..., 2], axis=1) - ink[..., 2]).astype(int)
+    return np.asarray(np.cumsum(ink[..., 2], axis=1) - ink[..., 2], int)

@@ -18,7 +18,7 @@ def make_batches(
 ) -> tf.data.Dataset:
     """Batches of ({"ink": [batch, time, 3], "lengths": [batch]}, classes [batch]); time varies.
 
-    With `augmentation` each pass comes in a new order and altered anew; drawings of like length share a batch.
+    With `augmentation` each pass comes in a new order and altered anew; like lengths share a batch.
     """
     epochs = itertools.count()
 

@@ -21,9 +21,10 @@ Names what a drawing shows, from the strokes in the order they were drawn. {coun
 
 ## Input and output
 
-`ink` float32 [batch, time, 3]: absolute x, y (y down) and pen, 1 on the last point of a stroke, else 0; zeros after
-the end. `lengths` int32 [batch]. The model removes position and size itself. It expects strokes that are simplified
-as in Quick, Draw!: longest side 255, Ramer-Douglas-Peucker with tolerance 2; at most {max_points} points.
+`ink` float32 [batch, time, 3]: absolute x, y (y down) and pen, 1 on the last point of a stroke, else 0;
+zeros after the end. `lengths` int32 [batch]. The model removes position and size itself. It expects strokes
+simplified as in Quick, Draw!: longest side 255, Ramer-Douglas-Peucker with tolerance 2; at most
+{max_points} points.
 `probabilities` float32 [batch, {count}], in the order of the labels in manifest.json.
 
 ## Data
@@ -34,8 +35,9 @@ as in Quick, Draw!: longest side 255, Ramer-Douglas-Peucker with tolerance 2; at
 
     {command}
 
-{parameters:,} parameters; {epochs} epochs of {train} drawings, each altered anew every time (rotation, stretch, noise,
-points and strokes left out, tail cut off). AdamW, cosine schedule, label smoothing, moving average of the weights.
+{parameters:,} parameters; {epochs} epochs of {train} drawings, each altered anew every time (rotation,
+stretch, noise, points and strokes left out, tail cut off). AdamW, cosine schedule, label smoothing, moving
+average of the weights.
 
 ## Measured on the test split ({test} drawings)
 
@@ -49,16 +51,17 @@ Top-1 when only the first part of the points is drawn: {fractions}.
 
 ## Limits
 
-- It chooses among its {count} classes only; a drawing of anything else gets one of these names, often confidently.
-- Doodles made with a mouse or a finger in under 20 seconds: careful or shaded drawings, and text, are outside of it.
+- It chooses among its {count} classes only; a drawing of anything else gets one of these names.
+- It knows doodles made with a mouse or a finger in under 20 seconds; careful drawings and text are outside.
 - Order and direction of the strokes matter to it; a traced picture has neither.
 - Whoever drew for Quick, Draw! shaped what a class looks like; other cultures may draw it otherwise.
 """
 
 _QUICK_DRAW_ORIGIN = """\
-{train} training, {valid} validation and {test} test drawings, in equal parts per class. Drawn by players
-of the game Quick, Draw!, simplified by the dataset's own procedure; the split of the files was kept. (The files this
-recipe is documented with hold 700 recognised drawings per class, split 560/70/70 by a seeded shuffle.)"""
+{train} training, {valid} validation and {test} test drawings, as the files split them.
+Drawn by players of the game Quick, Draw! and simplified by the dataset's own procedure. The pack of 20
+classes that the bundled model learns from holds 700 recognised drawings per class, taken from the SPG subset
+of the dataset and split 560/70/70 by a seeded shuffle: a split of its own, not Google's SketchRNN split."""
 _SHAPES_ORIGIN = "This is a model to try the pipeline with, not one to use."
 
 
@@ -82,7 +85,9 @@ def write_card(
         parameters=parameters,
         epochs=config.epochs,
         max_points=config.max_points,
-        metrics="\n".join(["| metric | value |", "|---|---|", *(f"| {n} | {v:.4g} |" for n, v in metrics.items())]),
+        metrics="\n".join(
+            ["| metric | value |", "|---|---|", *(f"| {n} | {v:.4g} |" for n, v in metrics.items())]
+        ),
         weakest=_weakest(dataset, predict),
         fractions=_fractions(dataset, predict),
         **counts,

@@ -1,6 +1,7 @@
 """Drawings for the sketch recipe: the Quick, Draw! files, or shapes drawn by the recipe itself.
 
-Source: The Quick, Draw! Dataset, Google, Inc., https://github.com/googlecreativelab/quickdraw-dataset, CC BY 4.0.
+Source: The Quick, Draw! Dataset, Google, Inc., CC BY 4.0,
+https://github.com/googlecreativelab/quickdraw-dataset.
 
 An ink is float32 [points, 3]: absolute x, y (y down) and pen, 1 on the last point of each stroke, else 0.
 """
@@ -35,7 +36,7 @@ class Dataset:
 def load_dataset(data_dir: Path, max_points: int, labels: Sequence[str] | None = None) -> Dataset:
     """Reads a folder of `<class>.npz` (SketchRNN) or, where it has none, of `<class>.ndjson` (simplified).
 
-    The .npz files bring their official splits. The .ndjson files have none: their drawings go by key_id,
+    The .npz files bring their splits. The .ndjson files have none: their drawings go by key_id,
     eight tenths to train and a tenth each to valid and test.
 
     Args:
@@ -66,7 +67,7 @@ def draw_dataset(per_class: int, max_points: int, seed: int) -> Dataset:
 
 
 def thin(ink: np.ndarray, max_points: int) -> np.ndarray:
-    """Keeps `max_points` evenly chosen points of a longer ink; the strokes still end where a pen was lifted."""
+    """Keeps `max_points` evenly chosen points of a longer ink, and the ends of its strokes as pen lifts."""
     if len(ink) <= max_points:
         return ink
     kept = np.linspace(0, len(ink) - 1, max_points).round().astype(int)

@@ -27,7 +27,7 @@ def evaluate(model_folder: Path, data_dir: Path | None) -> dict[str, float]:
         data_dir: folder of Quick, Draw! files; None draws shapes, for a model that was trained on shapes.
 
     Returns:
-        top1, top3, top5, macro_f1, nll, ece; latency_ms_batch1 and latency_ms_batch32, medians on this machine.
+        top1, top3, top5, macro_f1, nll, ece; latency_ms_batch1 and latency_ms_batch32, medians here.
 
     Raises:
         FileNotFoundError: the folder has no file for one of the model's classes.
@@ -51,7 +51,7 @@ def load_predict(model_folder: Path) -> Predict:
     signature = loaded.signatures["serving_default"]
 
     def predict(ink: np.ndarray, lengths: np.ndarray, _keep: object = loaded) -> np.ndarray:
-        return signature(ink=tf.constant(ink), lengths=tf.constant(lengths))["probabilities"].numpy()
+        return np.asarray(signature(ink=tf.constant(ink), lengths=tf.constant(lengths))["probabilities"])
 
     return predict
 
@@ -80,7 +80,7 @@ def class_f1(probabilities: np.ndarray, classes: np.ndarray) -> np.ndarray:
     chosen, count = probabilities.argmax(axis=1), probabilities.shape[1]
     hits = np.bincount(classes[chosen == classes], minlength=count)
     both = np.bincount(chosen, minlength=count) + np.bincount(classes, minlength=count)
-    return 2 * hits / np.maximum(both, 1)
+    return np.asarray(2 * hits / np.maximum(both, 1))
 
 
 def time_predict(predict: Predict, drawings: Drawings, repeats: int = 60) -> dict[str, float]:
@@ -104,5 +104,7 @@ def _calibration_error(probabilities: np.ndarray, classes: np.ndarray) -> float:
     """Expected calibration error of the top answer, 15 equal bins."""
     sure, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == classes
     bins = np.minimum((sure * _CALIBRATION_BINS).astype(int), _CALIBRATION_BINS - 1)
-    gaps = [abs(sure[bins == b].mean() - right[bins == b].mean()) * (bins == b).mean() for b in np.unique(bins)]
+    gaps = [
+        abs(sure[bins == b].mean() - right[bins == b].mean()) * (bins == b).mean() for b in np.unique(bins)
+    ]
     return float(sum(gaps))

@@ -16,8 +16,8 @@ def read_sketchrnn(path: Path) -> dict[str, list[np.ndarray]]:
     """Reads one class.
 
     Returns:
-        For each of "train", "valid" and "test": drawings as int16 [points, 3], columns dx, dy (px, y down) and
-        pen (1 on the last point of a stroke). The first row holds the absolute first point.
+        For each of "train", "valid" and "test": drawings as int16 [points, 3], columns dx, dy (px, y down)
+        and pen (1 on the last point of a stroke). The first row holds the absolute first point.
 
     Raises:
         KeyError: a split is missing.

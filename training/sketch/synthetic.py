@@ -34,9 +34,9 @@ def _cross() -> Strokes:
 
 
 def _face() -> Strokes:
-    eye = 0.15 * _polygon(12)
+    eye, aside, above = 0.15 * _polygon(12), np.array([0.35, 0]), np.array([0, -0.3])
     mouth = np.column_stack([np.linspace(-0.5, 0.5, 9), 0.5 - 0.8 * np.linspace(-0.5, 0.5, 9) ** 2])
-    return [_polygon(30), eye + [-0.35, -0.3], eye + [0.35, -0.3], mouth]
+    return [_polygon(30), eye - aside + above, eye + aside + above, mouth]
 
 
 _DRAW: dict[str, Callable[[], Strokes]] = {
@@ -53,7 +53,7 @@ SHAPES = tuple(_DRAW)
 
 
 def draw_shape(shape: str, rng: np.random.Generator) -> np.ndarray:
-    """Draws one shape with a shaky hand: ink, float32 [points, 3], simplified like Quick, Draw! to a 255 px box."""
+    """Draws one shape with a shaky hand: float32 [points, 3], simplified to a 255 px box as in the game."""
     angle = np.radians(rng.uniform(-25, 25))
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     affine = turn * rng.uniform(0.7, 1.3, 2) * rng.choice([-1, 1], 2)
