@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 from dataclasses import dataclass
+from typing import Any
 
 import redis.asyncio as redis
 import structlog
@@ -27,7 +28,7 @@ def cache_key(method: str, model_digest: str, request: bytes) -> str:
 class ResponseCache:
     """Answers by key, each kept for `ttl_s` seconds; no call waits longer than `timeout_s`."""
 
-    client: redis.Redis
+    client: Any
     ttl_s: int
     timeout_s: float
 
@@ -35,7 +36,8 @@ class ResponseCache:
         """The answer under a key, or None."""
         try:
             async with asyncio.timeout(self.timeout_s):
-                return await self.client.get(key)
+                answer: bytes | None = await self.client.get(key)
+                return answer
         except (RedisError, TimeoutError, OSError) as error:
             self._note("get", error)
             return None

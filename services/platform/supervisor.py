@@ -27,6 +27,7 @@ from services.runtime.artifact import newest_version
 
 READY_TIMEOUT_S = 60
 WATCH_INTERVAL_S = 1.0
+ANY_HOST = "0.0.0.0"  # noqa: S104  # compared, not bound
 SERVICES = ("sketch", "forecast", "video")
 
 
@@ -170,7 +171,7 @@ def _check_port(host: str, port: int) -> None:
 
 
 def _local(host: str) -> str:
-    return "127.0.0.1" if host == "0.0.0.0" else host
+    return "127.0.0.1" if host == ANY_HOST else host
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:

@@ -66,7 +66,7 @@ def _sample(container: InputContainer, options: ClipOptions, field: str) -> np.n
     if stream.width * stream.height > MAX_PIXELS:
         raise InvalidInput(f"{stream.width}x{stream.height} pixels; at most {MAX_PIXELS} per frame", field)
     times = _frame_times(container, stream, field)
-    wanted = choose_frames(times, options.frames, options.fps, stream.time_base)
+    wanted = choose_frames(times, options.frames, options.fps, stream.time_base or Fraction(1))
     stream.codec_context.thread_count = 1
     container.seek(int(times[wanted[0]]), stream=stream)
     frames: dict[int, np.ndarray] = {}

@@ -129,8 +129,6 @@ async def test_request_ids_come_back(gateway):
 
 async def test_health_and_reflection(gateway):
     health = health_pb2_grpc.HealthStub(gateway.channel)
-    from services.gateway.grpc_server import report_health  # noqa: F401  # the loop runs in the e2e test
-
     with pytest.raises(Exception, match="NOT_FOUND"):
         await health.Check(health_pb2.HealthCheckRequest(service="nobody"))
     stub = reflection_pb2_grpc.ServerReflectionStub(gateway.channel)

@@ -88,7 +88,5 @@ def test_keys_differ_in_every_part():
 
 def test_the_wire_form_of_a_request_is_stable():
     request = pb.ClassifySketchRequest(sketches=[pb.Sketch(strokes=[pb.Stroke(x=[1, 2], y=[3, 4])])], top_k=5)
-    assert (
-        request.SerializeToString(deterministic=True).hex()
-        == "0a160a140a080000803f0000004012080000404000008040" + "1005"
-    )
+    wire = "0a160a140a080000803f0000004012080000404000008040" + "1005"
+    assert request.SerializeToString(deterministic=True).hex() == wire

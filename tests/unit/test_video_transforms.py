@@ -83,5 +83,5 @@ def test_what_is_not_a_clip_is_refused(photo_clip):
 
 def test_a_clip_truncated_behind_its_index_is_refused(photo_clip):
     clip = photo_clip("pan right", "avi")
-    with pytest.raises(InvalidInput, match="truncated|not a video|damaged"):
+    with pytest.raises(InvalidInput, match=r"truncated|not a video|damaged"):
         decode_clip(clip[: len(clip) // 2], OPTIONS, "clip")
