@@ -18,7 +18,7 @@ from services.gateway.settings import GatewaySettings
 from services.gateway.violations import to_invalid_input
 from services.runtime.errors import INTERNAL_MESSAGE, Internal, ServiceError, grpc_code, http_status
 
-ONE_ITEM = re.compile(r"^(?:sketches|clips)\[0\]\.(?:content$)?")
+ONLY_ITEM = re.compile(r"^(?:sketches|clips)\[0\]\.")
 
 log = structlog.get_logger(__name__)
 
@@ -45,9 +45,17 @@ def build_app(inference: Inference, settings: GatewaySettings) -> FastAPI:
 
 async def _on_service_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, ServiceError)
-    if request.url.path.endswith(":classify"):  # its body is the item itself, not a list
-        error = type(error)(error.message, ONE_ITEM.sub("", error.field) or ("file" if error.field else ""))
-    return _respond(request, http_status(error).value, grpc_code(error).name, error.message, error.field)
+    field = _name_as_sent(request, error.field)
+    return _respond(request, http_status(error).value, grpc_code(error).name, error.message, field)
+
+
+def _name_as_sent(request: Request, field: str) -> str:
+    """The field by the name it has in this request: `:classify` takes one item, where services see a list."""
+    if not request.url.path.endswith(":classify"):
+        return field
+    field = ONLY_ITEM.sub("", field)
+    is_upload = request.headers.get("content-type", "").startswith("multipart/")
+    return "file" if is_upload and field == "content" else field
 
 
 async def _on_validation_error(request: Request, error: Exception) -> JSONResponse:

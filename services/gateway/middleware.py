@@ -28,7 +28,8 @@ class RequestMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handles one connection."""
         if scope["type"] != "http":
-            return await self._app(scope, receive, send)
+            await self._app(scope, receive, send)
+            return
         sent = Headers(scope=scope).get(REQUEST_ID_KEY, "")
         request_id = sent if REQUEST_ID_FORMAT.fullmatch(sent) else uuid4().hex
         scope.setdefault("state", {})["request_id"] = request_id
@@ -67,7 +68,8 @@ class BodyLimitMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handles one connection."""
         if scope["type"] != "http":
-            return await self._app(scope, receive, send)
+            await self._app(scope, receive, send)
+            return
         declared = Headers(scope=scope).get("content-length", "0")
         seen = 0
 

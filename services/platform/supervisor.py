@@ -80,7 +80,7 @@ def run_platform(options: PlatformOptions, console: Console) -> None:
 def _start(options: PlatformOptions, console: Console, stack: ExitStack) -> subprocess.Popen[bytes]:
     stack.callback(console.print, "everything has ended")
     state_dir = Path(tempfile.mkdtemp(prefix="seqserve-"))
-    stack.callback(shutil.rmtree, state_dir, ignore_errors=True)
+    stack.push(lambda error, *_: _discard(state_dir) if error in (None, KeyboardInterrupt) else None)
     redis_url = options.redis_url
     if not redis_url:
         with _step(console, "private Redis"):
@@ -93,10 +93,11 @@ def _start(options: PlatformOptions, console: Console, stack: ExitStack) -> subp
     with _step(console, f"models from {options.models_dir}"):
         _deploy(options, cluster)
     with _step(console, "gateway"):
-        gateway = _start_gateway(options, redis_url, cluster.grpc_port, state_dir)
+        log = state_dir / "gateway.log"
+        gateway = _start_gateway(options, redis_url, cluster.grpc_port, log)
         stack.callback(stop_process, gateway)
-        _wait_ready(options, gateway)
-    console.print(f"logs: {state_dir}/gateway.log and {cluster.logs_dir}")
+        _wait_ready(options, gateway, log)
+    console.print(f"logs: {log} and {cluster.logs_dir}")
     return gateway
 
 
@@ -113,9 +114,7 @@ def _deploy(options: PlatformOptions, cluster: deployment.Cluster) -> None:
         raise PlatformError(f"a service did not start: {error}\nits log is in {cluster.logs_dir}") from error
 
 
-def _start_gateway(
-    options: PlatformOptions, redis_url: str, serving_port: int, state_dir: Path
-) -> subprocess.Popen[bytes]:
+def _start_gateway(options: PlatformOptions, redis_url: str, serving_port: int, log: Path) -> subprocess.Popen[bytes]:
     settings: dict[str, Any] = {
         "HOST": options.host,
         "REST_PORT": options.rest_port,
@@ -124,29 +123,29 @@ def _start_gateway(
         "SERVING_TARGET": f"127.0.0.1:{serving_port}",
     }
     environment = os.environ | {f"SEQSERVE_GATEWAY_{key}": str(value) for key, value in settings.items()}
-    with (state_dir / "gateway.log").open("wb") as log:
+    with log.open("wb") as output:
         return subprocess.Popen(
             [sys.executable, "-m", "services.cli", "gateway"],
             env=environment,
-            stdout=log,
+            stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
             preexec_fn=die_with_parent,
         )
 
 
-def _wait_ready(options: PlatformOptions, gateway: subprocess.Popen[bytes]) -> None:
+def _wait_ready(options: PlatformOptions, gateway: subprocess.Popen[bytes], log: Path) -> None:
     deadline = time.monotonic() + READY_TIMEOUT_S
     while time.monotonic() < deadline:
         if gateway.poll() is not None:
-            raise PlatformError(f"the gateway ended at its start with code {gateway.returncode}; see its log")
+            raise PlatformError(f"the gateway ended at its start with code {gateway.returncode}; see {log}")
         try:
             if httpx.get(f"http://{_local(options.host)}:{options.rest_port}/readyz").status_code == 200:
                 return
         except httpx.TransportError:
             pass
         time.sleep(0.2)
-    raise PlatformError(f"the gateway was not ready after {READY_TIMEOUT_S} s")
+    raise PlatformError(f"the gateway was not ready after {READY_TIMEOUT_S} s; see {log}")
 
 
 def _watch(gateway: subprocess.Popen[bytes], console: Console) -> None:
@@ -168,6 +167,11 @@ def _check_port(host: str, port: int) -> None:
             raise PlatformError(
                 f"port {port} on {host} is taken ({error.strerror}); choose others with --rest-port and --grpc-port"
             ) from None
+
+
+def _discard(state_dir: Path) -> None:
+    """After a failure the folder stays: it holds the gateway's log."""
+    shutil.rmtree(state_dir, ignore_errors=True)
 
 
 def _local(host: str) -> str:

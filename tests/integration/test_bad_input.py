@@ -5,8 +5,7 @@ import math
 
 import grpc
 import pytest
-from google.rpc import error_details_pb2
-from grpc_status import rpc_status
+from google.rpc import error_details_pb2, status_pb2
 from seqserve.forecast.v1 import forecast_service_pb2 as forecast_pb
 from seqserve.forecast.v1 import forecast_service_pb2_grpc as forecast_grpc
 from seqserve.sketch.v1 import sketch_service_pb2 as sketch_pb
@@ -41,7 +40,7 @@ REST_CASES = [
     (FORECAST, {"series": [SERIES] * 257}, 400, "series", "at most 256 items"),
     (VIDEO, {"content": "%%%"}, 400, "content", "ase64"),
     (VIDEO, {"content": ""}, 400, "content", "at least 1 byte"),
-    (VIDEO, {"content": "aGVsbG8="}, 400, "file", "not a video"),
+    (VIDEO, {"content": "aGVsbG8="}, 400, "content", "not a video"),
 ]
 
 
@@ -101,6 +100,7 @@ async def test_bad_clips(gateway, photo_clip):
     ):
         response = await gateway.rest.post(VIDEO, files={"file": ("clip.mp4", content, "video/mp4")})
         assert response.status_code == 400, said
+        assert named_field(response) == "file"
         assert said in response.json()["error"]["message"]
     missing = await gateway.rest.post(VIDEO, files={"clip": clip})
     assert missing.status_code == 400
@@ -156,18 +156,14 @@ async def test_grpc_names_what_is_wrong(gateway, service, request_, field, said)
         assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
         return
     assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
-    status = await rpc_status_of(error)
+    status = rpc_status_of(error)
     violations = error_details_pb2.BadRequest()
     assert any(detail.Unpack(violations) for detail in status.details)
     assert violations.field_violations[0].field == field
 
 
-async def rpc_status_of(error):
-    from google.rpc import status_pb2
-
-    assert rpc_status  # the standard key that grpc_status reads
-    raw = dict(error.trailing_metadata())[rpc_status.GRPC_DETAILS_METADATA_KEY]
-    return status_pb2.Status.FromString(raw)
+def rpc_status_of(error):
+    return status_pb2.Status.FromString(dict(error.trailing_metadata())["grpc-status-details-bin"])
 
 
 async def test_the_platform_goes_on(gateway):
