@@ -1,7 +1,9 @@
 """The `seqserve` command."""
 
 import sys
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated
 
 import typer
@@ -84,8 +86,7 @@ def models(folder: Annotated[Path, typer.Argument(help="folder of the models")] 
         console.print(f"{manifest.name} {version.name}  {manifest.task}  sha256 {manifest.digest[:12]}")
 
 
-def _import_recipe(recipe: str, module: str):  # type: ignore[no-untyped-def]  # a module
-    from importlib import import_module
+def _import_recipe(recipe: str, module: str) -> ModuleType:
 
     if recipe not in RECIPES:
         _fail(f"no recipe '{recipe}'; there are {', '.join(RECIPES)}")

@@ -36,9 +36,9 @@ class Series(BaseModel):
     @field_validator("start", mode="before")
     @classmethod
     def _check_start(cls, start: Any) -> Any:
-        if not isinstance(start, str | date):
-            raise ValueError("not a date; YYYY-MM-DD")
-        return start
+        if isinstance(start, str | date):
+            return start
+        raise ValueError("not a date; YYYY-MM-DD")
 
     @field_validator("values")
     @classmethod

@@ -63,12 +63,13 @@ class Door:
                 request = parse(message).to_proto()
                 answer = await self._inference.infer(endpoint, request, call)
                 context.set_trailing_metadata([(CACHE_KEY, answer.cache)])
-                return answer.response
             except Exception as error:
                 meaning = _to_service_error(error)
                 code = grpc_code(meaning)
                 set_error(context, meaning)
                 return endpoint.response_type()
+            else:
+                return answer.response
             finally:
                 REQUESTS.labels("grpc", endpoint.method, code.name).observe(time.perf_counter() - started)
 
