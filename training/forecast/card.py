@@ -51,13 +51,19 @@ scored.
 
 {table}
 
-Geometric mean of the ratios: **{lag7:.3f}** to the same weekday of last week, **{last:.3f}** to the last value.
+Geometric mean of the ratios: **{lag7:.3f}** to the same weekday of last week, **{last:.3f}** to the last
+value.
 Mean coverage: 80 % interval {coverage_80:.1%}, 95 % interval {coverage_95:.1%}.
 
 ## Limits
 
 - Seven days, daily, one variable: promotions, weather and holidays that move (Easter) are not known to it.
-- Intervals are calibrated on average over series like these, not for each series or regime.
+- Intervals are calibrated on average over series like these, not for each series or regime: the table
+  shows where the 80 % interval covers too much or too little, and where a naive forecast is as good.
+- Demand on fewer than one day in five is underestimated, mean and upper quantiles alike: check it on your own
+  series, or use a method for intermittent demand.
+- After a jump to a new level, forecasts lean towards the old one for up to four weeks.
+- Days on which one series is evaluated may lie before days on which another was trained.
 - Trained on few sources, mostly from the United States and from before 2019; a break such as 2020 is followed
   only once it is in the history.
 - A year's pattern needs a year of history; shorter histories get weekday patterns and level only.
@@ -107,7 +113,7 @@ def _describe_sources(series: list[Series]) -> str:
     header = "| series | origin and licence | trained on | evaluated from |\n|---|---|---|---|\n"
     unclear = (
         "Where a licence is called unclear, the numbers were published for research and reached us in an R "
-        "package under the GPL; the package's licence may not be the data's. The model holds weights, no data."
+        "package under the GPL; the package's licence may not be the data's. The model holds no data."
     )
     return header + "\n".join(rows) + f"\n\n{unclear} {own}"
 

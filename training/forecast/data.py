@@ -126,7 +126,7 @@ def sample_batches(config: Config, series: list[Series]) -> Iterator[Windows]:
 
 
 def spoil(rng: np.random.Generator, values: np.ndarray, first_day: np.ndarray) -> Windows:
-    """Shortens histories, loses days, adds glitches, turns series over and shifts calendars, in some of the windows.
+    """Shortens, thins, glitches, turns over and shifts in the calendar: each in some of the windows.
 
     So that the model answers well on what clients send, not only on years of clean data.
     """

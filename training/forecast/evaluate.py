@@ -35,7 +35,7 @@ def evaluate_forecasts(serve: Serve, series: list[Series]) -> dict[str, float]:
 
 def _evaluation_windows(series: list[Series]) -> Iterable[tuple[str, Windows]]:
     if not series:
-        values, first_day = generate_windows(2000, SYNTHETIC_SEED)
+        values, first_day = generate_windows(1000, SYNTHETIC_SEED)
         yield "synthetic", (values / np.abs(values).mean(axis=1, keepdims=True), first_day)
         return
     by_source: dict[str, list[Windows]] = {}
