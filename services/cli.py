@@ -83,7 +83,8 @@ def models(folder: Annotated[Path, typer.Argument(help="folder of the models")] 
     for home in sorted(p for p in folder.iterdir() if p.is_dir()):
         version = newest_version(folder, home.name)
         manifest = read_manifest(version)
-        console.print(f"{manifest.name} {version.name}  {manifest.task}  sha256 {manifest.digest[:12]}")
+        console.print(f"[bold]{manifest.name}[/bold] {version.name}  {manifest.task}  sha256 {manifest.digest[:12]}")
+        console.print("  " + "  ".join(f"{name}={value:.4g}" for name, value in manifest.metrics.items()))
 
 
 def _import_recipe(recipe: str, module: str) -> ModuleType:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 from typing import Any
 
 import structlog
@@ -16,8 +17,9 @@ from services.gateway.middleware import BodyLimitMiddleware, RequestMiddleware
 from services.gateway.routes import router
 from services.gateway.settings import GatewaySettings
 from services.gateway.violations import to_invalid_input
-from services.runtime.errors import INTERNAL_MESSAGE, Internal, ServiceError, grpc_code, http_status
+from services.runtime.errors import INTERNAL_MESSAGE, Internal, PayloadTooLarge, ServiceError, grpc_code, http_status
 
+HTTP_ONLY = {404: "NOT_FOUND", 405: "UNIMPLEMENTED"}  # what the router itself answers
 ONLY_ITEM = re.compile(r"^(?:sketches|clips)\[0\]\.")
 
 log = structlog.get_logger(__name__)
@@ -65,13 +67,10 @@ async def _on_validation_error(request: Request, error: Exception) -> JSONRespon
 
 async def _on_http_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    return _respond(
-        request,
-        error.status_code,
-        "NOT_FOUND" if error.status_code == 404 else "INVALID_ARGUMENT",
-        f"{request.method} {request.url.path}: {error.detail}",
-        "",
-    )
+    if error.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        return await _on_service_error(request, PayloadTooLarge(error.detail, "body"))
+    message = f"{request.method} {request.url.path}: {error.detail}"
+    return _respond(request, error.status_code, HTTP_ONLY.get(error.status_code, "INVALID_ARGUMENT"), message, "")
 
 
 async def _on_unexpected(request: Request, error: Exception) -> JSONResponse:

@@ -6,10 +6,10 @@ from uuid import uuid4
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.gateway.metrics import REQUESTS
-from services.runtime.errors import PayloadTooLarge
 from services.runtime.rpc import REQUEST_ID_KEY
 
 REQUEST_ID_FORMAT = re.compile(r"[\w.:-]{1,64}")
@@ -75,7 +75,8 @@ class BodyLimitMiddleware:
 
         def check(size: int) -> None:
             if size > self._max_bytes:
-                raise PayloadTooLarge(f"more than {self._max_bytes} bytes; at most {self._max_bytes}", "body")
+                # FastAPI lets only this exception out of its body parser.
+                raise HTTPException(413, f"more than {self._max_bytes} bytes; at most {self._max_bytes}")
 
         async def receive_limited() -> Message:
             nonlocal seen

@@ -51,6 +51,7 @@ class Manifest(BaseModel):
     signature: Signature
     labels: list[str]
     options: dict[str, Any]
+    metrics: dict[str, float]
     golden_tolerance: float
     digest: str
     files: dict[str, str]

@@ -1,5 +1,6 @@
 """Runs the services on Ray Serve. The only module that imports ray, and late: Ray reads its environment then."""
 
+import logging
 import os
 import socket
 from collections.abc import Mapping
@@ -78,6 +79,7 @@ def start_cluster(state_dir: Path) -> Cluster:
         log_to_driver=False,
         logging_level="ERROR",
     )
+    logging.getLogger("ray.serve").setLevel(logging.WARNING)
     grpc_port = free_port()
     serve.start(
         http_options={"host": "127.0.0.1", "port": free_port()},
@@ -93,11 +95,8 @@ def run_applications(applications: Mapping[str, Any]) -> None:
     Raises:
         RuntimeError: an application could not start; the text says why.
     """
-    import logging
-
     from ray import serve
 
-    logging.getLogger("ray.serve").setLevel(logging.WARNING)
     targets = [
         serve.RunTarget(target=application, name=name, route_prefix=f"/{name}")
         for name, application in applications.items()

@@ -1,8 +1,9 @@
 """The video API's HTTP face: what a request may hold, and its way to and from protobuf."""
 
+import base64
 from typing import Annotated, Any, Self
 
-from pydantic import Base64Bytes, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 from seqserve.video.v1 import video_service_pb2 as pb
 
 from services.runtime.answer import ModelVersion, Prediction
@@ -17,8 +18,18 @@ class ClassifyVideoRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    content: Base64Bytes = Field(min_length=1, description="The encoded video file, in base64.")
+    content: bytes = Field(
+        min_length=1, description="The encoded video file, in base64.", json_schema_extra={"format": "base64"}
+    )
     top_k: TopK = 5
+
+    @field_validator("content", mode="before")
+    @classmethod
+    def _decode(cls, content: Any) -> bytes:
+        try:
+            return base64.b64decode(content, validate=True)
+        except (TypeError, ValueError):
+            raise ValueError("not base64") from None
 
     def to_proto(self) -> pb.ClassifyVideoRequest:
         return pb.ClassifyVideoRequest(clips=[pb.Clip(content=self.content)], top_k=self.top_k)

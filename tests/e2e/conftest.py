@@ -1,7 +1,6 @@
 """The whole platform as a user starts it: `seqserve up`, with Ray Serve, HAProxy, Redis and the gateway."""
 
 import os
-import select
 import signal
 import subprocess
 import sys
@@ -25,50 +24,44 @@ class Platform:
     process: subprocess.Popen
     rest_url: str
     grpc_target: str
-    output: str
+    log: Path
+
+    @property
+    def output(self):
+        return self.log.read_text()
 
     def stop(self):
         """Presses Ctrl-C; returns the processes that are left."""
         family = psutil.Process(self.process.pid).children(recursive=True)
         self.process.send_signal(signal.SIGINT)
-        self.output += self.process.communicate(timeout=STOP_TIMEOUT_S)[0]
+        self.process.wait(STOP_TIMEOUT_S)
         _, left = psutil.wait_procs(family, timeout=10)
         return [p for p in left if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
 
-
-def start_platform(rest_port, grpc_port, *options):
-    command = [sys.executable, "-m", "services.cli", "up", "--rest-port", str(rest_port), "--grpc-port", str(grpc_port)]
-    return subprocess.Popen(
-        [*command, *options],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env=os.environ | {"COLUMNS": "200", "PYTHONUNBUFFERED": "1"},
-    )
-
-
-def read_until(process, text, timeout_s):
-    """Output up to the line that holds `text`."""
-    output, deadline = "", time.monotonic() + timeout_s
-    while time.monotonic() < deadline:
-        if select.select([process.stdout], [], [], 1)[0]:
-            line = process.stdout.readline()
-            output += line
-            if text in line:
-                return output
-            if not line and process.poll() is not None:
-                pytest.fail(f"the platform ended with code {process.returncode}:\n{output}")
-    process.kill()
-    pytest.fail(f"'{text}' did not appear within {timeout_s} s:\n{output}")
+    def wait_for(self, text):
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while text not in self.output:
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                pytest.fail(f"'{text}' did not appear; return code {self.process.poll()}:\n{self.output}")
+            time.sleep(0.5)
 
 
 @pytest.fixture(scope="session")
-def platform():
+def platform(tmp_path_factory, models_dir):
     rest_port, grpc_port = free_port(), free_port()
-    process = start_platform(rest_port, grpc_port)
-    output = read_until(process, "Ctrl-C", START_TIMEOUT_S)
-    started = Platform(process, f"http://127.0.0.1:{rest_port}", f"127.0.0.1:{grpc_port}", output)
+    command = [sys.executable, "-m", "services.cli", "up", "--models", str(models_dir)]
+    command += ["--rest-port", str(rest_port), "--grpc-port", str(grpc_port)]
+    log = tmp_path_factory.mktemp("platform") / "output.log"
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=os.environ | {"COLUMNS": "200", "PYTHONUNBUFFERED": "1"},
+        )
+    started = Platform(process, f"http://127.0.0.1:{rest_port}", f"127.0.0.1:{grpc_port}", log)
+    started.wait_for("Ctrl-C stops everything")
     yield started
     if process.poll() is None:
         started.stop()

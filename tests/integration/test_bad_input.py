@@ -38,7 +38,7 @@ REST_CASES = [
     (FORECAST, {"series": [SERIES | {"values": ["1"] * 9}]}, 400, "series[0].values[0]", "got '1'"),
     (FORECAST, {"series": [SERIES | {"values": [1] * 8 + [None] * 900}]}, 400, "series[0].values", "at least 8"),
     (FORECAST, {"series": [SERIES] * 257}, 400, "series", "at most 256 items"),
-    (VIDEO, {"content": "%%%"}, 400, "content", "ase64"),
+    (VIDEO, {"content": "%%%"}, 400, "content", "not base64"),
     (VIDEO, {"content": ""}, 400, "content", "at least 1 byte"),
     (VIDEO, {"content": "aGVsbG8="}, 400, "content", "not a video"),
 ]
@@ -131,7 +131,8 @@ GRPC_CASES = [
     ("sketch", sketch_request(([1, 2], [1, 2, 3])), "sketches[0]", "2 x and 3 y"),
     ("sketch", sketch_request(([1, 1], [1, 1])), "sketches[0].strokes", "extent"),
     ("sketch", sketch_request(([1, 2], [1, 2]), top_k=-1), "top_k", "got -1"),
-    ("sketch", sketch_request(([1.0] * 10**6, [1.0] * 10**6)), "", "larger than max"),
+    ("sketch", sketch_request(([1.0] * 10**6, [1.0] * 10**6)), "sketches[0].strokes[0][0]", "at most 10000 items"),
+    ("sketch", sketch_request(([1.0] * 2**20, [1.0] * 2**20)), "", "larger than max"),
     ("forecast", forecast_request(values=[1, 2, 3]), "series[0].values", "3 values; at least 8"),
     ("forecast", forecast_request(horizon=10_000), "horizon", "got 10000"),
     ("forecast", forecast_request(start="yesterday"), "series[0].start", "got 'yesterday'"),

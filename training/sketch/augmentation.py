@@ -33,7 +33,6 @@ def _affine(batch: int, settings: Augmentation, rng: np.random.Generator) -> np.
     angle = np.radians(rng.uniform(-settings.rotate_degrees, settings.rotate_degrees, batch))
     rotation = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]]).transpose(2, 0, 1)
     stretch = rng.uniform(1 - settings.stretch, 1 + settings.stretch, (batch, 2, 1))
-    stretch[:, 0] *= np.where(rng.random((batch, 1)) < settings.mirror, -1, 1)
     return np.asarray(stretch * rotation)
 
 

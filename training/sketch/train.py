@@ -14,6 +14,7 @@ from training.sketch.config import Config
 from training.sketch.data import Dataset, draw_dataset, load_dataset, pad_inks
 from training.sketch.evaluate import LENGTH_BUCKETS, Predict, measure, predict_all, time_predict
 from training.sketch.model import build_model
+from training.sketch.outside import load_outside
 from training.sketch.synthetic import BOX, TOLERANCE
 
 _INPUTS = {"ink": tf.TensorSpec([None, None, 3], tf.float32), "lengths": tf.TensorSpec([None], tf.int32)}
@@ -47,6 +48,9 @@ def train(config: Config, data_dir: Path | None, runs_dir: Path, models_dir: Pat
 
     predict, test = _make_predict(serve), dataset.splits["test"]
     metrics = measure(predict_all(predict, test), test.classes) | time_predict(predict, test)
+    outside = load_outside(data_dir, dataset.labels, config.max_points) if data_dir else None
+    if outside:
+        metrics["outside_top1"] = measure(predict_all(predict, outside[0]), outside[0].classes)["top1"]
     run.record(metrics)
     print("  ".join(f"{name} {value:.3f}" for name, value in metrics.items()))
     export = Export(
@@ -66,7 +70,7 @@ def train(config: Config, data_dir: Path | None, runs_dir: Path, models_dir: Pat
         },
         metrics=metrics,
         data=describe_data(data_dir),
-        card=write_card(config, data_dir, dataset, predict, metrics, model.count_params()),
+        card=write_card(config, data_dir, dataset, predict, metrics, model.count_params(), outside),
     )
     return export_model(export, models_dir)
 

@@ -45,7 +45,7 @@ def film_photographs(seed: int, count: int, shape: ClipShape, fps: float) -> tup
     for i, label in enumerate(labels):
         rng = np.random.default_rng([seed, i])
         encoded = encode_photograph(rng, photographs[i % len(photographs)], LABELS[label], fps)
-        clips.append(_decode(encoded, shape, fps))
+        clips.append(decode_clip(encoded, shape, fps))
     return np.stack(clips), labels
 
 
@@ -80,7 +80,7 @@ def encode_photograph(rng: np.random.Generator, picture: np.ndarray, label: str,
     return file.getvalue()
 
 
-def _decode(encoded: bytes, shape: ClipShape, fps: float) -> np.ndarray:
+def decode_clip(encoded: bytes, shape: ClipShape, fps: float) -> np.ndarray:
     """Samples an MP4 at `fps` in its middle, as the service does. uint8 [frames, height, width, 3], RGB."""
     with av.open(io.BytesIO(encoded)) as container:
         container.streams.video[0].codec_context.thread_count = 1
@@ -89,4 +89,4 @@ def _decode(encoded: bytes, shape: ClipShape, fps: float) -> np.ndarray:
     span = min((shape.frames - 1) / fps, float(last))
     wanted = (float(last) - span) / 2 + np.linspace(0, span, shape.frames)
     size = {"width": shape.width, "height": shape.height, "format": "rgb24", "interpolation": "AREA"}
-    return np.stack([frames[i].reformat(**size).to_ndarray() for i in np.rint(wanted * _RATE).astype(int)])
+    return np.stack([frames[i].reformat(**size).to_ndarray() for i in np.floor(wanted * _RATE + 0.5).astype(int)])
