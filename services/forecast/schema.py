@@ -19,7 +19,29 @@ DEFAULT_QUANTILES = [0.1, 0.5, 0.9]
 
 Value = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-MAX_MAGNITUDE, le=MAX_MAGNITUDE)]
 Quantile = Annotated[float, Field(strict=True, ge=MIN_QUANTILE, le=MAX_QUANTILE, allow_inf_nan=False)]
-WEEKS_EXAMPLE = [120, 130, 128, 131, 140, 90, 70, 122, 131, None, 133, 139, 92, 71, 125, 133, 130, 135, 143, 94, 75]
+WEEKS_EXAMPLE = [
+    120,
+    130,
+    128,
+    131,
+    140,
+    90,
+    70,
+    122,
+    131,
+    None,
+    133,
+    139,
+    92,
+    71,
+    125,
+    133,
+    130,
+    135,
+    143,
+    94,
+    75,
+]
 
 
 class Series(BaseModel):

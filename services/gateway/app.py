@@ -17,7 +17,14 @@ from services.gateway.middleware import BodyLimitMiddleware, RequestMiddleware
 from services.gateway.routes import router
 from services.gateway.settings import GatewaySettings
 from services.gateway.violations import to_invalid_input
-from services.runtime.errors import INTERNAL_MESSAGE, Internal, PayloadTooLarge, ServiceError, grpc_code, http_status
+from services.runtime.errors import (
+    INTERNAL_MESSAGE,
+    Internal,
+    PayloadTooLarge,
+    ServiceError,
+    grpc_code,
+    http_status,
+)
 
 HTTP_ONLY = {404: "NOT_FOUND", 405: "UNIMPLEMENTED"}  # what the router itself answers
 ONLY_ITEM = re.compile(r"^(?:sketches|clips)\[0\]\.")

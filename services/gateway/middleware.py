@@ -54,7 +54,13 @@ class RequestMiddleware:
         path = getattr(route, "path", "unmatched")
         REQUESTS.labels("rest", path, str(status)).observe(duration_s)
         if path not in QUIET_PATHS:
-            log.info("request", http_method=scope["method"], path=path, status=status, duration_s=round(duration_s, 5))
+            log.info(
+                "request",
+                http_method=scope["method"],
+                path=path,
+                status=status,
+                duration_s=round(duration_s, 5),
+            )
 
 
 class BodyLimitMiddleware:

@@ -77,7 +77,10 @@ async def classify_video(request: Request, response: Response) -> Any:
 
 
 @router.post(
-    "/v1/videos:batchClassify", response_model=ClassifyVideosResponse, tags=["video"], openapi_extra=VIDEO_BODY
+    "/v1/videos:batchClassify",
+    response_model=ClassifyVideosResponse,
+    tags=["video"],
+    openapi_extra=VIDEO_BODY,
 )
 async def classify_videos(request: Request, response: Response) -> Any:
     """The same for many clips in one call: repeat the multipart field `file`."""

@@ -16,7 +16,11 @@ Axis = Annotated[list[Number], Field(min_length=2, max_length=MAX_POINTS)]
 Stroke = Annotated[list[Axis], Field(min_length=2, max_length=3)]
 Stroke3Row = tuple[Number, Number, Annotated[int, Field(strict=True, ge=0, le=1)]]
 
-FACE_EXAMPLE = [[[10, 240, 240, 10, 10], [10, 10, 240, 240, 10]], [[80, 81], [90, 110]], [[170, 171], [90, 110]]]
+FACE_EXAMPLE = [
+    [[10, 240, 240, 10, 10], [10, 10, 240, 240, 10]],
+    [[80, 81], [90, 110]],
+    [[170, 171], [90, 110]],
+]
 
 
 class Sketch(BaseModel):

@@ -12,9 +12,8 @@ from av.video.stream import VideoStream
 
 from services.runtime.errors import InvalidInput
 
-FORMATS = (
-    "mov,mp4,m4a,3gp,3g2,mj2,avi,gif,matroska,webm,mpegts"  # playlists, which open other files, are not among them
-)
+# Playlists, which open other files, are not among them.
+FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,avi,gif,matroska,webm,mpegts"
 MAX_PIXELS = 4096 * 2304
 MAX_FRAMES = 36_000  # ten minutes at 60 fps
 

@@ -145,7 +145,16 @@ def test_a_port_that_is_taken_is_said(models_dir):
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        command = [sys.executable, "-m", "services.cli", "up", "--rest-port", str(port), "--models", str(models_dir)]
+        command = [
+            sys.executable,
+            "-m",
+            "services.cli",
+            "up",
+            "--rest-port",
+            str(port),
+            "--models",
+            str(models_dir),
+        ]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1
     assert f"port {port} on 127.0.0.1 is taken" in done.stdout

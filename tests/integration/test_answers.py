@@ -48,7 +48,11 @@ async def test_a_batch_of_drawings_answers_as_the_drawings_alone(gateway, real_d
 async def test_cta_rail_gets_seven_dated_days_with_rising_quantiles(gateway, shared_data):
     with (shared_data / "series" / "cta_rail.csv").open() as file:
         rows = [row for row in csv.DictReader(file) if row["ds"] <= "2019-05-31"][-400:]
-    series = {"id": "rail", "start": rows[0]["ds"], "values": [float(r["y"]) if r["y"] else None for r in rows]}
+    series = {
+        "id": "rail",
+        "start": rows[0]["ds"],
+        "values": [float(r["y"]) if r["y"] else None for r in rows],
+    }
     body = {"series": [series], "horizon": 7, "quantiles": [0.1, 0.5, 0.9]}
     forecast = (await gateway.rest.post("/v1/series:forecast", json=body)).json()["forecasts"][0]
     assert forecast["dates"] == [(date(2019, 6, 1) + timedelta(days=d)).isoformat() for d in range(7)]
@@ -62,7 +66,11 @@ async def test_series_of_different_lengths_with_gaps_share_a_call(gateway):
     week = [10.0, 11, 12, 13, 14, 5, 4]
     series = [
         {"id": "short", "start": "2020-01-06", "values": week * 2},
-        {"id": "gaps", "start": "2020-01-06", "values": [None if i % 5 == 0 else v for i, v in enumerate(week * 9)]},
+        {
+            "id": "gaps",
+            "start": "2020-01-06",
+            "values": [None if i % 5 == 0 else v for i, v in enumerate(week * 9)],
+        },
         {"id": "ends missing", "start": "2020-01-06", "values": [*week * 4, None, None]},
     ]
     together = (await gateway.rest.post("/v1/series:forecast", json={"series": series})).json()["forecasts"]

@@ -16,7 +16,10 @@ OPTIONS = WindowOptions(context=14, horizon=7, quantile_levels=(0.1, 0.5, 0.9), 
 
 
 def test_windows_are_right_aligned_and_dated():
-    short, long = DailySeries(date(1970, 1, 1), np.arange(10.0)), DailySeries(date(2020, 2, 25), np.arange(30.0))
+    short, long = (
+        DailySeries(date(1970, 1, 1), np.arange(10.0)),
+        DailySeries(date(2020, 2, 25), np.arange(30.0)),
+    )
     windows = to_windows([short, long], OPTIONS)
     assert np.isnan(windows["values"][0, :4]).all()
     assert windows["values"][0, 4:].tolist() == list(range(10))

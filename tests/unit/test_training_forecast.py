@@ -51,10 +51,7 @@ def forecast(bundled: Path) -> Forecast:
         for row, history in zip(values, histories, strict=True):
             row[CONTEXT - len(history) :] = history
         days = np.full(len(histories), first_day, np.int32)
-        return {
-            n: t.numpy()
-            for n, t in signature(values=tf.constant(values), first_day=tf.constant(days)).items()
-        }
+        return {n: t.numpy() for n, t in signature(values=tf.constant(values), first_day=tf.constant(days)).items()}
 
     return call
 
@@ -262,9 +259,7 @@ def test_bundled_metrics_are_what_the_signature_reaches(bundled: Path, shared_da
 
 
 def test_recipe_end_to_end_on_synthetic_series(tmp_path: Path) -> None:
-    config = replace(
-        PRESETS["smoke"], units=8, batch_size=32, steps=20, steps_per_epoch=10, synthetic_windows=300
-    )
+    config = replace(PRESETS["smoke"], units=8, batch_size=32, steps=20, steps_per_epoch=10, synthetic_windows=300)
     folder = train(config, None, tmp_path / "runs", tmp_path / "models")
     assert folder == tmp_path / "models" / "forecast" / "1"
     manifest = json.loads((folder / "manifest.json").read_text())

@@ -47,9 +47,7 @@ def inks(bundled: Path) -> list[np.ndarray]:
 
 def write_npz(path: Path, payload: bytes) -> None:
     header = (
-        b"\x93NUMPY\x01\x00\x46\x00"
-        + b"{'descr': '|O', 'fortran_order': False, 'shape': (1,), }".ljust(69)
-        + b"\n"
+        b"\x93NUMPY\x01\x00\x46\x00" + b"{'descr': '|O', 'fortran_order': False, 'shape': (1,), }".ljust(69) + b"\n"
     )
     with zipfile.ZipFile(path, "w") as archive:
         for split in ("train", "valid", "test"):

@@ -12,7 +12,13 @@ from training.video.camera import LABELS, draw_path, film
 from training.video.clips import ClipShape, render_clips
 from training.video.config import FPS, PRESETS, Config
 from training.video.data import SYMMETRIES, augment_clips, render_dataset, to_luma
-from training.video.photographs import PHOTOGRAPHS, decode_clip, encode_photograph, film_photographs, load_photograph
+from training.video.photographs import (
+    PHOTOGRAPHS,
+    decode_clip,
+    encode_photograph,
+    film_photographs,
+    load_photograph,
+)
 from training.video.textures import TRAIN_FAMILIES, UNSEEN_FAMILIES, leaves
 
 MOVING = LABELS[1:]
@@ -189,7 +195,12 @@ def test_recipe_runs_from_rendering_to_export(tmp_path: Path) -> None:
     )
     folder = train(config, None, tmp_path / "runs", tmp_path / "models")
     assert folder == tmp_path / "models" / "video" / "1"
-    assert {p.name for p in folder.iterdir()} >= {"saved_model.pb", "manifest.json", "golden.npz", "model_card.md"}
+    assert {p.name for p in folder.iterdir()} >= {
+        "saved_model.pb",
+        "manifest.json",
+        "golden.npz",
+        "model_card.md",
+    }
     (run,) = (tmp_path / "runs" / "video").iterdir()
     assert "loss" in (run / "history.csv").read_text()
     assert "top1" in json.loads((run / "metrics.json").read_text())

@@ -97,9 +97,7 @@ def write_card(config: Config, model: keras.Model, metrics: Mapping[str, float],
 def _describe_mix(config: Config, series: list[Series]) -> str:
     if not series:
         return "All windows are synthetic."
-    return (
-        f"{config.synthetic_share:.0%} of the windows are synthetic, the rest are cut from the series below."
-    )
+    return f"{config.synthetic_share:.0%} of the windows are synthetic, the rest are cut from the series below."
 
 
 def _describe_sources(series: list[Series]) -> str:
@@ -107,8 +105,7 @@ def _describe_sources(series: list[Series]) -> str:
     if not series:
         return own
     rows = [
-        f"| {s.file} | {s.licence} | {'yes' if s.trained else 'no (zero-shot)'} | {s.evaluated_from} |"
-        for s in SOURCES
+        f"| {s.file} | {s.licence} | {'yes' if s.trained else 'no (zero-shot)'} | {s.evaluated_from} |" for s in SOURCES
     ]
     header = "| series | origin and licence | trained on | evaluated from |\n|---|---|---|---|\n"
     unclear = (
@@ -125,10 +122,7 @@ def _tabulate(metrics: Mapping[str, float]) -> str:
         "|---|" + "---|" * 8,
     ]
     for name in names:
-        m = {
-            k: metrics[f"{name}_{k}"]
-            for k in ("weeks", "mae", "lag7_mae", "mae_to_lag7", "mae_to_last_value")
-        }
+        m = {k: metrics[f"{name}_{k}"] for k in ("weeks", "mae", "lag7_mae", "mae_to_lag7", "mae_to_last_value")}
         rows.append(
             f"| {name} | {m['weeks']:.0f} | {m['mae']:,.4g} | {m['lag7_mae']:,.4g} | {m['mae_to_lag7']:.3f} "
             f"| {m['mae_to_last_value']:.3f} | {metrics[f'{name}_smape']:.1f} "

@@ -33,9 +33,7 @@ SOURCES = (
     Source("cta_bus", date(2019, 3, 1), CTA),
     Source("us_births_1969_1988", date(1987, 1, 1), "US NCHS, government data; copy from a GPL>=2 R package"),
     Source("us_births_2000_2014_ssa", date(2012, 1, 1), "SSA by way of FiveThirtyEight, CC BY 4.0"),
-    Source(
-        "saugeen_river_flow", date(1977, 1, 1), "Environment Canada; copy from a GPL>=2 R package, unclear"
-    ),
+    Source("saugeen_river_flow", date(1977, 1, 1), "Environment Canada; copy from a GPL>=2 R package, unclear"),
     Source("nn5_daily", date(1998, 1, 26), "NN5 competition; copy from a GPL-3 R package, unclear"),
     Source("wiki_log_pageviews_peyton_manning", date(2014, 1, 1), "Wikipedia page views; MIT", trained=False),
     Source("seattle_temp_max", date(2014, 1, 1), "NOAA; US public domain", trained=False),
@@ -141,9 +139,7 @@ def spoil(rng: np.random.Generator, values: np.ndarray, first_day: np.ndarray) -
     past[age <= gap[:, None]] = np.nan
     glitch = rng.integers(0, 120, count)
     size = rng.choice([-1.0, 1.0], count) * np.exp(rng.uniform(0, 7, count)) * (rng.random(count) < 0.08)
-    past[np.arange(count), CONTEXT - 1 - glitch] += size * np.nanstd(
-        values[:, CONTEXT - 120 : CONTEXT], axis=1
-    )
+    past[np.arange(count), CONTEXT - 1 - glitch] += size * np.nanstd(values[:, CONTEXT - 120 : CONTEXT], axis=1)
     too_few = np.isfinite(past).sum(axis=1) < MIN_OBSERVED
     past[too_few] = values[too_few, :CONTEXT]
     turned = np.where(rng.random(count) < 0.1, -1.0, 1.0)[:, None]

@@ -76,9 +76,7 @@ def _forecast(serve: Serve, context: np.ndarray, first_day: np.ndarray) -> tuple
     answers = []
     for start in range(0, len(context), BATCH):
         rows = slice(start, start + BATCH)
-        answers.append(
-            serve({"values": tf.constant(context[rows]), "first_day": tf.constant(first_day[rows])})
-        )
+        answers.append(serve({"values": tf.constant(context[rows]), "first_day": tf.constant(first_day[rows])}))
     mean, quantiles = (np.concatenate([a[n].numpy() for a in answers]) for n in ("mean", "quantiles"))
     return mean, quantiles
 

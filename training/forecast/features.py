@@ -156,9 +156,7 @@ def _summary(residual: tf.Tensor, observed: tf.Tensor, unsteadiness: tf.Tensor) 
     days = tf.range(CONTEXT, 0, -1)
     gap = last_observed(tf.zeros_like(residual) + tf.cast(days, residual.dtype), observed, CONTEXT)
     week = masked_mean(tf.abs(residual[:, -7:]), observed[:, -7:]) / unsteadiness[:, 0]
-    return tf.stack(
-        [tf.math.log1p(seen), tf.math.log(gap), tf.asinh(week), tf.math.log(unsteadiness[:, 0])], -1
-    )
+    return tf.stack([tf.math.log1p(seen), tf.math.log(gap), tf.asinh(week), tf.math.log(unsteadiness[:, 0])], -1)
 
 
 def _to_each_day(x: tf.Tensor) -> tf.Tensor:

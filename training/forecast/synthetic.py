@@ -25,9 +25,7 @@ def generate_windows(count: int, seed: int) -> tuple[Array, Array]:
     multiplicative = np.exp(np.clip(share * additive, -6, 6))
     counts = _counts(rng, additive)
     kind = rng.choice(3, count, p=[0.45, 0.35, 0.2])[:, None]
-    values = np.select(
-        [kind == 0, kind == 1], [additive + rng.normal(0, 4, (count, 1)), multiplicative], counts
-    )
+    values = np.select([kind == 0, kind == 1], [additive + rng.normal(0, 4, (count, 1)), multiplicative], counts)
     return values * np.exp(rng.normal(2, 3, (count, 1))), first_day
 
 
@@ -60,8 +58,7 @@ def _weekly(rng: np.random.Generator, first_day: Array) -> Array:
 def _yearly(rng: np.random.Generator, first_day: Array) -> Array:
     angle = 2 * np.pi * _days(first_day) / 365.2425
     wave = sum(
-        rng.normal(0, 1 / k, (len(first_day), 1))
-        * np.sin(k * angle + rng.uniform(0, 6.3, (len(first_day), 1)))
+        rng.normal(0, 1 / k, (len(first_day), 1)) * np.sin(k * angle + rng.uniform(0, 6.3, (len(first_day), 1)))
         for k in (1, 2, 3)
     )
     return wave * _some(rng, len(first_day), 0.6) * rng.exponential(1, (len(first_day), 1))

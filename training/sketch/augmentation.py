@@ -36,9 +36,7 @@ def _affine(batch: int, settings: Augmentation, rng: np.random.Generator) -> np.
     return np.asarray(stretch * rotation)
 
 
-def _kept(
-    ink: np.ndarray, lengths: np.ndarray, settings: Augmentation, rng: np.random.Generator
-) -> np.ndarray:
+def _kept(ink: np.ndarray, lengths: np.ndarray, settings: Augmentation, rng: np.random.Generator) -> np.ndarray:
     """Which points stay, bool [batch, time]."""
     batch, time = ink.shape[:2]
     position = np.arange(time)

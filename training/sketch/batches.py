@@ -31,9 +31,7 @@ def make_batches(
             yield {"ink": ink, "lengths": lengths}, drawings.classes[rows]
 
     ink_spec = {"ink": tf.TensorSpec([None, None, 3]), "lengths": tf.TensorSpec([None], tf.int32)}
-    dataset = tf.data.Dataset.from_generator(
-        generate, output_signature=(ink_spec, tf.TensorSpec([None], tf.int32))
-    )
+    dataset = tf.data.Dataset.from_generator(generate, output_signature=(ink_spec, tf.TensorSpec([None], tf.int32)))
     steps = -(-len(drawings.inks) // batch_size)
     return dataset.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(4)
 

@@ -99,9 +99,7 @@ def write_card(
         parameters=parameters,
         epochs=config.epochs,
         max_points=config.max_points,
-        metrics="\n".join(
-            ["| metric | value |", "|---|---|", *(f"| {n} | {v:.4g} |" for n, v in metrics.items())]
-        ),
+        metrics="\n".join(["| metric | value |", "|---|---|", *(f"| {n} | {v:.4g} |" for n, v in metrics.items())]),
         weakest=_weakest(dataset, predict),
         fractions=_fractions(dataset, predict),
         beyond=_beyond(dataset, predict, metrics, outside),

@@ -104,7 +104,5 @@ def _calibration_error(probabilities: np.ndarray, classes: np.ndarray) -> float:
     """Expected calibration error of the top answer, 15 equal bins."""
     sure, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == classes
     bins = np.minimum((sure * _CALIBRATION_BINS).astype(int), _CALIBRATION_BINS - 1)
-    gaps = [
-        abs(sure[bins == b].mean() - right[bins == b].mean()) * (bins == b).mean() for b in np.unique(bins)
-    ]
+    gaps = [abs(sure[bins == b].mean() - right[bins == b].mean()) * (bins == b).mean() for b in np.unique(bins)]
     return float(sum(gaps))

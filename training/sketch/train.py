@@ -65,8 +65,7 @@ def train(config: Config, data_dir: Path | None, runs_dir: Path, models_dir: Pat
             "max_points": config.max_points,
             "box": int(BOX),
             "simplify_tolerance": TOLERANCE,
-            "length_buckets": [size for size in LENGTH_BUCKETS if size < config.max_points]
-            + [config.max_points],
+            "length_buckets": [size for size in LENGTH_BUCKETS if size < config.max_points] + [config.max_points],
         },
         metrics=metrics,
         data=describe_data(data_dir),
@@ -97,9 +96,7 @@ def _fit(model: keras.Model, config: Config, dataset: Dataset, run: Run) -> None
     classes = len(dataset.labels)
     model.fit(
         batches.map(lambda ink, c: (ink, tf.one_hot(c, classes))),
-        validation_data=make_batches(dataset.splits["valid"], 256).map(
-            lambda i, c: (i, tf.one_hot(c, classes))
-        ),
+        validation_data=make_batches(dataset.splits["valid"], 256).map(lambda i, c: (i, tf.one_hot(c, classes))),
         epochs=config.epochs,
         shuffle=False,
         verbose=2,
