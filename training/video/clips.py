@@ -71,7 +71,8 @@ def _spoil(rng: np.random.Generator, frames: np.ndarray) -> np.ndarray:
         frames = np.stack([cv2.GaussianBlur(f, (0, 0), sigma) for f in frames])
     if rng.random() < 0.3:
         quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(15, 80))]
-        frames = np.stack([cv2.imdecode(cv2.imencode(".jpg", f, quality)[1], cv2.IMREAD_COLOR) for f in frames])
+        encoded = [cv2.imencode(".jpg", f, quality)[1] for f in frames]
+        frames = np.stack([np.asarray(cv2.imdecode(e, cv2.IMREAD_COLOR)) for e in encoded])
     return frames
 
 

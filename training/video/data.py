@@ -4,7 +4,7 @@ Clips are rendered from a seed, so the data set is code: nothing to download, no
 The label is the motion of the camera, see training/video/camera.py.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from itertools import repeat
 from multiprocessing import get_context
@@ -69,7 +69,7 @@ def _swap(*pairs: tuple[str, str]) -> np.ndarray:
 _PAN, _TILT = ("pan left", "pan right"), ("tilt up", "tilt down")
 _ZOOM, _ROLL = ("zoom in", "zoom out"), ("roll clockwise", "roll counterclockwise")
 # What may be done to a clip [frames, side, side], and the label that each label becomes by it.
-SYMMETRIES = (
+SYMMETRIES: tuple[tuple[Callable[[np.ndarray], np.ndarray], np.ndarray], ...] = (
     (lambda clip: clip[:, :, ::-1], _swap(_PAN, _ROLL)),
     (lambda clip: clip[:, ::-1], _swap(_TILT, _ROLL)),
     (lambda clip: clip.transpose(0, 2, 1), _swap(("pan left", "tilt up"), ("pan right", "tilt down"), _ROLL)),
