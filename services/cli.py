@@ -45,7 +45,11 @@ def gateway() -> None:
     from services.gateway.server import serve_gateway
     from services.gateway.settings import GatewaySettings
 
-    serve_gateway(GatewaySettings())
+    settings = GatewaySettings()
+    try:
+        serve_gateway(settings)
+    except RuntimeError as error:
+        _fail(str(error))
 
 
 @app.command()
@@ -95,7 +99,7 @@ def _import_recipe(recipe: str, module: str) -> ModuleType:
 
 
 def _fail(message: str) -> None:
-    console.print(f"[red]{message}[/red]")
+    console.print(message, style="red", soft_wrap=True, markup=False)
     sys.exit(1)
 
 

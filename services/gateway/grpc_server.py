@@ -150,7 +150,10 @@ def build_grpc_server(
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
     names = [*SERVICE_NAMES.values(), health.SERVICE_NAME, reflection.SERVICE_NAME]
     reflection.enable_server_reflection(names, server)
-    server.add_insecure_port(f"{settings.host}:{settings.grpc_port}")
+    try:
+        server.add_insecure_port(f"{settings.host}:{settings.grpc_port}")
+    except RuntimeError:
+        raise RuntimeError(f"the gRPC port {settings.grpc_port} on {settings.host} is taken") from None
     return server, health_servicer
 
 

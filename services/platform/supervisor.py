@@ -97,7 +97,7 @@ def _start(options: PlatformOptions, console: Console, stack: ExitStack) -> subp
         gateway = _start_gateway(options, redis_url, cluster.grpc_port, log)
         stack.callback(stop_process, gateway)
         _wait_ready(options, gateway, log)
-    console.print(f"logs: {log} and {cluster.logs_dir}")
+    console.print(f"logs: {log} and {cluster.logs_dir}", soft_wrap=True)
     return gateway
 
 
@@ -138,7 +138,9 @@ def _wait_ready(options: PlatformOptions, gateway: subprocess.Popen[bytes], log:
     deadline = time.monotonic() + READY_TIMEOUT_S
     while time.monotonic() < deadline:
         if gateway.poll() is not None:
-            raise PlatformError(f"the gateway ended at its start with code {gateway.returncode}; see {log}")
+            raise PlatformError(
+                f"the gateway ended at its start with code {gateway.returncode}: {_last_line(log)}; see {log}"
+            )
         try:
             if httpx.get(f"http://{_local(options.host)}:{options.rest_port}/readyz").status_code == 200:
                 return
@@ -146,6 +148,11 @@ def _wait_ready(options: PlatformOptions, gateway: subprocess.Popen[bytes], log:
             pass
         time.sleep(0.2)
     raise PlatformError(f"the gateway was not ready after {READY_TIMEOUT_S} s; see {log}")
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text(errors="replace").split("\n")
+    return next((line for line in reversed(lines) if line.strip()), "it said nothing")
 
 
 def _watch(gateway: subprocess.Popen[bytes], console: Console) -> None:

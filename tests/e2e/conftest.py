@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -46,9 +47,15 @@ class Platform:
             time.sleep(0.5)
 
 
+def is_free(port):
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
 @pytest.fixture(scope="session")
 def platform(tmp_path_factory, models_dir):
-    rest_port, grpc_port = free_port(), free_port()
+    # The usual ports where they are free: Ray must not take them for itself.
+    rest_port, grpc_port = (port if is_free(port) else free_port() for port in (8501, 8500))
     command = [sys.executable, "-m", "services.cli", "up", "--models", str(models_dir)]
     command += ["--rest-port", str(rest_port), "--grpc-port", str(grpc_port)]
     log = tmp_path_factory.mktemp("platform") / "output.log"

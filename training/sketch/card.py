@@ -66,7 +66,8 @@ _OUTSIDE = """\
 ## Measured on drawings outside of the pack: lower
 
 The test split above is easier than what people draw. It was selected together with the training drawings, for
-a collection made to study parts of sketches: all were recognised in the game, and plain outlines (of a cactus,
+a collection made to study parts of sketches: all were recognised in the game, and \
+plain outlines (of a cactus,
 an airplane) seem rare among them. On {count} drawings of the same classes from Google's own files that are
 not in the pack, none of them used to train or to choose anything, top-1 is {top1:.3f} (95 % interval
 ± {margin:.3f}). Lowest share right there: {lowest}.

@@ -42,7 +42,7 @@ class Config:
     learning_rate: float = 2e-3
     warmup_share: float = 0.05
     weight_decay: float = 0.01
-    label_smoothing: float = 0.03
+    label_smoothing: float = 0.01
     dropout: float = 0.2
     ema_momentum: float = 0.995
     channels: tuple[int, ...] = (16, 32, 48, 64)
@@ -63,5 +63,5 @@ PRESETS = {
         channels=(12, 24, 32, 32),
         ema_momentum=0.95,
     ),
-    "bundled": Config(clips=9000, check_clips=1800, photograph_clips=900, epochs=14),
+    "bundled": Config(clips=9000, check_clips=1800, photograph_clips=900, epochs=12),
 }

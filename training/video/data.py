@@ -21,15 +21,15 @@ _CHUNK = 60
 
 
 def render_dataset(
-    seed: int, count: int, families: Sequence[Family], shape: ClipShape, workers: int
+    seed: int, count: int, families: Sequence[Family], shape: ClipShape, workers: int, start: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Renders `count` clips on `workers` processes; the result does not depend on their number.
+    """Renders clips start..start+count of a seed's endless row on `workers` processes, whatever their number.
 
     Returns:
         uint8 [count, frames, height, width, 3] RGB, and int64 [count] indices into LABELS.
     """
-    starts = range(0, count, _CHUNK)
-    counts = [min(_CHUNK, count - start) for start in starts]
+    starts = range(start, start + count, _CHUNK)
+    counts = [min(_CHUNK, start + count - first) for first in starts]
     rows = (repeat(seed), starts, counts, repeat(families), repeat(shape))
     # Forking a process that runs TensorFlow's threads can hang.
     with ProcessPoolExecutor(workers, get_context("spawn"), cv2.setNumThreads, (1,)) as pool:

@@ -18,7 +18,7 @@ from training.video.model import build_model, classify, normalize_luma
 from training.video.photographs import film_photographs
 from training.video.textures import TRAIN_FAMILIES, UNSEEN_FAMILIES
 
-_RENDER_AT_ONCE = 1800  # bounds the memory that clips in colour take
+_RENDER_AT_ONCE = 900  # bounds the memory that clips in colour take
 _GOLDEN = 3
 
 
@@ -90,6 +90,7 @@ def _fit(model: keras.Model, config: Config, run: Run) -> None:
         _make_batches(clips, classes, config),
         epochs=config.epochs,
         steps_per_epoch=steps_per_epoch,
+        shuffle=False,
         verbose=2,
         callbacks=[
             keras.callbacks.SwapEMAWeights(swap_on_epoch=True),
@@ -101,9 +102,9 @@ def _fit(model: keras.Model, config: Config, run: Run) -> None:
 def _render_luma(config: Config) -> tuple[np.ndarray, np.ndarray]:
     """Luma uint8 [clips, frames, height, width] and classes int64 [clips]."""
     clips, classes = [], []
-    for part, start in enumerate(range(0, config.clips, _RENDER_AT_ONCE)):
+    for start in range(0, config.clips, _RENDER_AT_ONCE):
         count = min(_RENDER_AT_ONCE, config.clips - start)
-        colored, labels = render_dataset(config.seed + part, count, TRAIN_FAMILIES, config.shape, config.workers)
+        colored, labels = render_dataset(config.seed, count, TRAIN_FAMILIES, config.shape, config.workers, start)
         clips.append(to_luma(colored))
         classes.append(labels)
     return np.concatenate(clips), np.concatenate(classes)
