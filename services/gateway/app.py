@@ -9,6 +9,7 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi_offline import FastAPIOffline
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
@@ -34,7 +35,7 @@ log = structlog.get_logger(__name__)
 
 def build_app(inference: Inference, settings: GatewaySettings) -> FastAPI:
     """Builds the application."""
-    app = FastAPI(
+    app = FastAPIOffline(  # its /docs loads nothing from the internet
         title="seqserve",
         summary="Inference for sequence models: sketches, daily series, video clips.",
         version="1",

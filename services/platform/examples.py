@@ -20,8 +20,9 @@ def show_examples(console: Console, host: str, rest_port: int, grpc_port: int) -
     series = json.dumps({"series": [{"id": "visits", "start": start, "values": WEEK * 4}]}, separators=(",", ":"))
     json_header = "-H 'content-type: application/json'"
     console.print(
-        f"\n[bold green]seqserve is ready[/bold green]  REST {rest}  gRPC {shown}:{grpc_port}  docs {rest}/docs\n"
+        f"\n[bold green]seqserve is ready[/bold green]  REST {rest}  gRPC {shown}:{grpc_port}", soft_wrap=True
     )
+    console.print(f"API documentation: {rest}/docs\n", soft_wrap=True)
     for call in (
         f"curl {rest}/v1/sketches:classify {json_header} -d '{sketch}'",
         f"curl {rest}/v1/series:forecast {json_header} -d '{series}'",

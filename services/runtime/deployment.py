@@ -57,6 +57,7 @@ def build_application(service: type[Service], name: str, settings: ServingSettin
         name=service.__name__,
         num_replicas=settings.replicas,
         max_ongoing_requests=settings.max_ongoing_requests,
+        logging_config={"enable_access_log": False},  # the gateway writes one line per request
         ray_actor_options={"num_cpus": settings.cpus, "num_gpus": settings.gpus},
     ).bind()
 
@@ -86,7 +87,7 @@ def start_cluster(state_dir: Path) -> Cluster:
         grpc_options={"port": grpc_port, "grpc_servicer_functions": SERVICERS},
         logging_config={"log_level": "WARNING", "enable_access_log": False},
     )
-    return Cluster(grpc_port, Path(context.address_info["session_dir"]) / "logs" / "serve")
+    return Cluster(grpc_port, Path(context.address_info["session_dir"]) / "logs")
 
 
 def run_applications(applications: Mapping[str, Any]) -> None:
