@@ -71,7 +71,9 @@ class Door:
             else:
                 return answer.response
             finally:
-                REQUESTS.labels("grpc", endpoint.method, code.name).observe(time.perf_counter() - started)
+                duration_s = time.perf_counter() - started
+                REQUESTS.labels("grpc", endpoint.method, code.name).observe(duration_s)
+                log.info("rpc", method=endpoint.method, code=code.name, duration_s=round(duration_s, 5))
 
     def _read_call(self, context: grpc.aio.ServicerContext) -> Call:
         metadata = {str(key): value for key, value in context.invocation_metadata() or ()}

@@ -18,7 +18,7 @@ from http import HTTPStatus
 import grpc
 
 
-@dataclass
+@dataclass(eq=False)
 class ServiceError(Exception):
     """An error whose text is meant for the client.
 
