@@ -81,14 +81,16 @@ def evaluate(
 
 @app.command()
 def models(folder: Annotated[Path, typer.Argument(help="folder of the models")] = MODELS_DIR) -> None:
-    """List the models and what they reached."""
+    """List the newest version of each model."""
     from services.runtime.artifact import newest_version, read_manifest
 
     for home in sorted(p for p in folder.iterdir() if p.is_dir()):
         version = newest_version(folder, home.name)
         manifest = read_manifest(version)
-        console.print(f"[bold]{manifest.name}[/bold] {version.name}  {manifest.task}  sha256 {manifest.digest[:12]}")
-        console.print("  " + "  ".join(f"{name}={value:.4g}" for name, value in manifest.metrics.items()))
+        digest = f"sha256 {manifest.digest[:12]}"
+        console.print(
+            f"{manifest.name} {version.name}  {manifest.task}  {digest}  {version / 'model_card.md'}", soft_wrap=True
+        )
 
 
 def _import_recipe(recipe: str, module: str) -> ModuleType:

@@ -51,7 +51,6 @@ class Manifest(BaseModel):
     signature: Signature
     labels: list[str]
     options: dict[str, Any]
-    metrics: dict[str, float]
     golden_tolerance: float
     digest: str
     files: dict[str, str]
