@@ -67,7 +67,8 @@ def run_platform(options: PlatformOptions, console: Console) -> None:
         newest_version(options.models_dir, name)
     for port in (options.rest_port, options.grpc_port):
         _check_port(options.host, port)
-    signal.signal(signal.SIGTERM, _interrupt)
+    for signal_number in (signal.SIGINT, signal.SIGTERM):  # a shell starts background jobs with SIGINT ignored
+        signal.signal(signal_number, _interrupt)
     try:
         with ExitStack() as stack:
             gateway = _start(options, console, stack)

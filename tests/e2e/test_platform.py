@@ -9,6 +9,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
+from pathlib import Path
 
 import grpc
 import numpy as np
@@ -118,6 +119,17 @@ def test_camera_motion_over_textures_that_training_never_saw(rest):
     share = float(np.mean([a == b for a, b in zip(got, labels, strict=True)]))
     print(f"camera motion top-1 through the API: {share:.3f} of {len(labels)}")
     assert share >= 0.90
+
+
+def test_replicas_and_gateway_log_json_with_the_request_id(platform, rest):
+    rest.get("/v1/nowhere", headers={"x-request-id": "e2e-id"})
+    gateway_log, ray_logs = re.search(r"^logs: (\S+) and (\S+)$", platform.output, re.MULTILINE).groups()
+    lines = [json.loads(line) for line in Path(gateway_log).read_text().splitlines()]
+    assert any(line.get("request_id") == "e2e-id" and line["status"] == 404 for line in lines)
+    said = [p.read_text() for p in Path(ray_logs).glob("worker-*.out")]
+    loaded = [json.loads(line) for text in said for line in text.splitlines() if "model loaded" in line]
+    assert {line["model"] for line in loaded} == {"sketch", "forecast", "video"}
+    assert not any("Traceback" in text for text in [*said, Path(gateway_log).read_text()])
 
 
 def test_a_cached_answer_is_marked(rest):
