@@ -7,6 +7,7 @@ import shlex
 import socket
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from pathlib import Path
@@ -124,6 +125,9 @@ def test_camera_motion_over_textures_that_training_never_saw(rest):
 def test_replicas_and_gateway_log_json_with_the_request_id(platform, rest):
     rest.get("/v1/nowhere", headers={"x-request-id": "e2e-id"})
     gateway_log, ray_logs = re.search(r"^logs: (\S+) and (\S+)$", platform.output, re.MULTILINE).groups()
+    deadline = time.monotonic() + 10  # the line is written once the answer is out
+    while "e2e-id" not in Path(gateway_log).read_text() and time.monotonic() < deadline:
+        time.sleep(0.05)
     lines = [json.loads(line) for line in Path(gateway_log).read_text().splitlines()]
     assert any(line.get("request_id") == "e2e-id" and line["status"] == 404 for line in lines)
     said = [p.read_text() for p in Path(ray_logs).glob("worker-*.out")]
