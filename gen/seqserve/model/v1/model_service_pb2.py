@@ -24,19 +24,69 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%seqserve/model/v1/model_service.proto\x12\x11seqserve.model.v1\"-\n\x0cModelVersion\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\"\x16\n\x14\x44\x65scribeModelRequest\"g\n\x15\x44\x65scribeModelResponse\x12.\n\x05model\x18\x01 \x01(\x0b\x32\x1f.seqserve.model.v1.ModelVersion\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\x12\x0e\n\x06labels\x18\x03 \x03(\t2r\n\x0cModelService\x12\x62\n\rDescribeModel\x12\'.seqserve.model.v1.DescribeModelRequest\x1a(.seqserve.model.v1.DescribeModelResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%seqserve/model/v1/model_service.proto\x12\x11seqserve.model.v1\"-\n\x0cModelVersion\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\"S\n\x06Tensor\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x64type\x18\x02 \x01(\t\x12\r\n\x05shape\x18\x03 \x03(\x03\x12\x0c\n\x04\x64\x61ta\x18\x04 \x01(\x0c\x12\x0f\n\x07strings\x18\x05 \x03(\x0c\"\x8c\x01\n\x0cInferRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\r\n\x05label\x18\x03 \x01(\t\x12\x11\n\tsignature\x18\x04 \x01(\t\x12)\n\x06inputs\x18\x05 \x03(\x0b\x32\x19.seqserve.model.v1.Tensor\x12\x0f\n\x07outputs\x18\x06 \x03(\t\"k\n\rInferResponse\x12.\n\x05model\x18\x01 \x01(\x0b\x32\x1f.seqserve.model.v1.ModelVersion\x12*\n\x07outputs\x18\x02 \x03(\x0b\x32\x19.seqserve.model.v1.Tensor\"\x17\n\x15\x44\x65scribeModelsRequest\"M\n\x16\x44\x65scribeModelsResponse\x12\x33\n\x06models\x18\x01 \x03(\x0b\x32#.seqserve.model.v1.ModelDescription\"\xe2\x01\n\x10ModelDescription\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x17\n\x0f\x64\x65\x66\x61ult_version\x18\x02 \x01(\t\x12?\n\x06labels\x18\x03 \x03(\x0b\x32/.seqserve.model.v1.ModelDescription.LabelsEntry\x12\x37\n\x08versions\x18\x04 \x03(\x0b\x32%.seqserve.model.v1.VersionDescription\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x9d\x03\n\x12VersionDescription\x12\x0f\n\x07version\x18\x01 \x01(\t\x12.\n\x05state\x18\x02 \x01(\x0e\x32\x1f.seqserve.model.v1.VersionState\x12\r\n\x05\x65rror\x18\x03 \x01(\t\x12\x0e\n\x06\x64igest\x18\x04 \x01(\t\x12\x0f\n\x07\x63lasses\x18\x05 \x03(\t\x12I\n\nsignatures\x18\x06 \x03(\x0b\x32\x35.seqserve.model.v1.VersionDescription.SignaturesEntry\x12\x31\n\nstatistics\x18\x07 \x01(\x0b\x32\x1d.seqserve.model.v1.Statistics\x12\x17\n\x0f\x63lassify_output\x18\x08 \x01(\t\x12\x16\n\x0eregress_output\x18\t \x01(\t\x12\x16\n\x0emax_batch_size\x18\n \x01(\x05\x1aO\n\x0fSignaturesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12+\n\x05value\x18\x02 \x01(\x0b\x32\x1c.seqserve.model.v1.Signature:\x02\x38\x01\"\x8d\x03\n\tSignature\x12\x38\n\x06inputs\x18\x01 \x03(\x0b\x32(.seqserve.model.v1.Signature.InputsEntry\x12:\n\x07outputs\x18\x02 \x03(\x0b\x32).seqserve.model.v1.Signature.OutputsEntry\x12\x13\n\x0bmethod_name\x18\x03 \x01(\t\x12\x17\n\x0foptional_inputs\x18\x04 \x03(\t\x12\x12\n\ndefinition\x18\x05 \x01(\x0c\x12\x15\n\rlengths_input\x18\x06 \x01(\t\x12\x14\n\x0cpadded_input\x18\x07 \x01(\t\x1aL\n\x0bInputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12,\n\x05value\x18\x02 \x01(\x0b\x32\x1d.seqserve.model.v1.TensorSpec:\x02\x38\x01\x1aM\n\x0cOutputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12,\n\x05value\x18\x02 \x01(\x0b\x32\x1d.seqserve.model.v1.TensorSpec:\x02\x38\x01\"@\n\nTensorSpec\x12\r\n\x05\x64type\x18\x01 \x01(\t\x12\r\n\x05shape\x18\x02 \x03(\x03\x12\x14\n\x0cunknown_rank\x18\x03 \x01(\x08\"\xeb\x01\n\nStatistics\x12\x11\n\trow_count\x18\x01 \x01(\x03\x12\x17\n\x0f\x65xecution_count\x18\x02 \x01(\x03\x12\x15\n\rsuccess_count\x18\x03 \x01(\x03\x12\x12\n\nfail_count\x18\x04 \x01(\x03\x12\x12\n\nrequest_ns\x18\x05 \x01(\x03\x12\x10\n\x08queue_ns\x18\x06 \x01(\x03\x12\x12\n\ncompute_ns\x18\x07 \x01(\x03\x12\x17\n\x0flast_request_ms\x18\x08 \x01(\x03\x12\x33\n\x07\x62\x61tches\x18\t \x03(\x0b\x32\".seqserve.model.v1.BatchStatistics\"R\n\x0f\x42\x61tchStatistics\x12\x12\n\nbatch_size\x18\x01 \x01(\x03\x12\x17\n\x0f\x65xecution_count\x18\x02 \x01(\x03\x12\x12\n\ncompute_ns\x18\x03 \x01(\x03\">\n\rVersionPolicy\x12\x0e\n\x06latest\x18\x01 \x01(\x05\x12\x10\n\x08specific\x18\x02 \x03(\x03\x12\x0b\n\x03\x61ll\x18\x03 \x01(\x08\"\xa2\x02\n\x0bModelConfig\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04path\x18\x02 \x01(\t\x12\x30\n\x06policy\x18\x03 \x01(\x0b\x32 .seqserve.model.v1.VersionPolicy\x12:\n\x06labels\x18\x04 \x03(\x0b\x32*.seqserve.model.v1.ModelConfig.LabelsEntry\x12\x16\n\x0e\x63\x61nary_version\x18\x05 \x01(\x03\x12\x14\n\x0c\x63\x61nary_share\x18\x06 \x01(\x01\x12\x16\n\x0eshadow_version\x18\x07 \x01(\x03\x12\x14\n\x0cshadow_share\x18\x08 \x01(\x01\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\">\n\x0cModelConfigs\x12.\n\x06models\x18\x01 \x03(\x0b\x32\x1e.seqserve.model.v1.ModelConfig\"\xaa\x01\n\x16\x43onfigureModelsRequest\x12\x32\n\x07replace\x18\x01 \x01(\x0b\x32\x1f.seqserve.model.v1.ModelConfigsH\x00\x12\x0e\n\x04load\x18\x02 \x01(\tH\x00\x12\x10\n\x06unload\x18\x03 \x01(\tH\x00\x12\x30\n\x06update\x18\x04 \x01(\x0b\x32\x1e.seqserve.model.v1.ModelConfigH\x00\x42\x08\n\x06\x63hange\"\x19\n\x17\x43onfigureModelsResponse*\xb2\x01\n\x0cVersionState\x12\x1d\n\x19VERSION_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13VERSION_STATE_START\x10\x01\x12\x19\n\x15VERSION_STATE_LOADING\x10\x02\x12\x1b\n\x17VERSION_STATE_AVAILABLE\x10\x03\x12\x1b\n\x17VERSION_STATE_UNLOADING\x10\x04\x12\x15\n\x11VERSION_STATE_END\x10\x05\x32\xab\x02\n\x0cModelService\x12J\n\x05Infer\x12\x1f.seqserve.model.v1.InferRequest\x1a .seqserve.model.v1.InferResponse\x12\x65\n\x0e\x44\x65scribeModels\x12(.seqserve.model.v1.DescribeModelsRequest\x1a).seqserve.model.v1.DescribeModelsResponse\x12h\n\x0f\x43onfigureModels\x12).seqserve.model.v1.ConfigureModelsRequest\x1a*.seqserve.model.v1.ConfigureModelsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'seqserve.model.v1.model_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_MODELDESCRIPTION_LABELSENTRY']._loaded_options = None
+  _globals['_MODELDESCRIPTION_LABELSENTRY']._serialized_options = b'8\001'
+  _globals['_VERSIONDESCRIPTION_SIGNATURESENTRY']._loaded_options = None
+  _globals['_VERSIONDESCRIPTION_SIGNATURESENTRY']._serialized_options = b'8\001'
+  _globals['_SIGNATURE_INPUTSENTRY']._loaded_options = None
+  _globals['_SIGNATURE_INPUTSENTRY']._serialized_options = b'8\001'
+  _globals['_SIGNATURE_OUTPUTSENTRY']._loaded_options = None
+  _globals['_SIGNATURE_OUTPUTSENTRY']._serialized_options = b'8\001'
+  _globals['_MODELCONFIG_LABELSENTRY']._loaded_options = None
+  _globals['_MODELCONFIG_LABELSENTRY']._serialized_options = b'8\001'
+  _globals['_VERSIONSTATE']._serialized_start=2603
+  _globals['_VERSIONSTATE']._serialized_end=2781
   _globals['_MODELVERSION']._serialized_start=60
   _globals['_MODELVERSION']._serialized_end=105
-  _globals['_DESCRIBEMODELREQUEST']._serialized_start=107
-  _globals['_DESCRIBEMODELREQUEST']._serialized_end=129
-  _globals['_DESCRIBEMODELRESPONSE']._serialized_start=131
-  _globals['_DESCRIBEMODELRESPONSE']._serialized_end=234
-  _globals['_MODELSERVICE']._serialized_start=236
-  _globals['_MODELSERVICE']._serialized_end=350
+  _globals['_TENSOR']._serialized_start=107
+  _globals['_TENSOR']._serialized_end=190
+  _globals['_INFERREQUEST']._serialized_start=193
+  _globals['_INFERREQUEST']._serialized_end=333
+  _globals['_INFERRESPONSE']._serialized_start=335
+  _globals['_INFERRESPONSE']._serialized_end=442
+  _globals['_DESCRIBEMODELSREQUEST']._serialized_start=444
+  _globals['_DESCRIBEMODELSREQUEST']._serialized_end=467
+  _globals['_DESCRIBEMODELSRESPONSE']._serialized_start=469
+  _globals['_DESCRIBEMODELSRESPONSE']._serialized_end=546
+  _globals['_MODELDESCRIPTION']._serialized_start=549
+  _globals['_MODELDESCRIPTION']._serialized_end=775
+  _globals['_MODELDESCRIPTION_LABELSENTRY']._serialized_start=730
+  _globals['_MODELDESCRIPTION_LABELSENTRY']._serialized_end=775
+  _globals['_VERSIONDESCRIPTION']._serialized_start=778
+  _globals['_VERSIONDESCRIPTION']._serialized_end=1191
+  _globals['_VERSIONDESCRIPTION_SIGNATURESENTRY']._serialized_start=1112
+  _globals['_VERSIONDESCRIPTION_SIGNATURESENTRY']._serialized_end=1191
+  _globals['_SIGNATURE']._serialized_start=1194
+  _globals['_SIGNATURE']._serialized_end=1591
+  _globals['_SIGNATURE_INPUTSENTRY']._serialized_start=1436
+  _globals['_SIGNATURE_INPUTSENTRY']._serialized_end=1512
+  _globals['_SIGNATURE_OUTPUTSENTRY']._serialized_start=1514
+  _globals['_SIGNATURE_OUTPUTSENTRY']._serialized_end=1591
+  _globals['_TENSORSPEC']._serialized_start=1593
+  _globals['_TENSORSPEC']._serialized_end=1657
+  _globals['_STATISTICS']._serialized_start=1660
+  _globals['_STATISTICS']._serialized_end=1895
+  _globals['_BATCHSTATISTICS']._serialized_start=1897
+  _globals['_BATCHSTATISTICS']._serialized_end=1979
+  _globals['_VERSIONPOLICY']._serialized_start=1981
+  _globals['_VERSIONPOLICY']._serialized_end=2043
+  _globals['_MODELCONFIG']._serialized_start=2046
+  _globals['_MODELCONFIG']._serialized_end=2336
+  _globals['_MODELCONFIG_LABELSENTRY']._serialized_start=2291
+  _globals['_MODELCONFIG_LABELSENTRY']._serialized_end=2336
+  _globals['_MODELCONFIGS']._serialized_start=2338
+  _globals['_MODELCONFIGS']._serialized_end=2400
+  _globals['_CONFIGUREMODELSREQUEST']._serialized_start=2403
+  _globals['_CONFIGUREMODELSREQUEST']._serialized_end=2573
+  _globals['_CONFIGUREMODELSRESPONSE']._serialized_start=2575
+  _globals['_CONFIGUREMODELSRESPONSE']._serialized_end=2600
+  _globals['_MODELSERVICE']._serialized_start=2784
+  _globals['_MODELSERVICE']._serialized_end=3083
 # @@protoc_insertion_point(module_scope)

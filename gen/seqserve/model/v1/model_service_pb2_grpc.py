@@ -26,7 +26,8 @@ if _version_not_supported:
 
 
 class ModelServiceStub:
-    """ModelService tells which model a service answers with.
+    """ModelService serves models by named tensors, whatever they compute, and tells which versions answer.
+    Every replica has it for its own models, and the gateway for all; other wire protocols are translated to it.
     """
 
     def __init__(self, channel):
@@ -35,19 +36,47 @@ class ModelServiceStub:
         Args:
             channel: A grpc.Channel.
         """
-        self.DescribeModel = channel.unary_unary(
-                '/seqserve.model.v1.ModelService/DescribeModel',
-                request_serializer=seqserve_dot_model_dot_v1_dot_model__service__pb2.DescribeModelRequest.SerializeToString,
-                response_deserializer=seqserve_dot_model_dot_v1_dot_model__service__pb2.DescribeModelResponse.FromString,
+        self.Infer = channel.unary_unary(
+                '/seqserve.model.v1.ModelService/Infer',
+                request_serializer=seqserve_dot_model_dot_v1_dot_model__service__pb2.InferRequest.SerializeToString,
+                response_deserializer=seqserve_dot_model_dot_v1_dot_model__service__pb2.InferResponse.FromString,
+                _registered_method=True)
+        self.DescribeModels = channel.unary_unary(
+                '/seqserve.model.v1.ModelService/DescribeModels',
+                request_serializer=seqserve_dot_model_dot_v1_dot_model__service__pb2.DescribeModelsRequest.SerializeToString,
+                response_deserializer=seqserve_dot_model_dot_v1_dot_model__service__pb2.DescribeModelsResponse.FromString,
+                _registered_method=True)
+        self.ConfigureModels = channel.unary_unary(
+                '/seqserve.model.v1.ModelService/ConfigureModels',
+                request_serializer=seqserve_dot_model_dot_v1_dot_model__service__pb2.ConfigureModelsRequest.SerializeToString,
+                response_deserializer=seqserve_dot_model_dot_v1_dot_model__service__pb2.ConfigureModelsResponse.FromString,
                 _registered_method=True)
 
 
 class ModelServiceServicer:
-    """ModelService tells which model a service answers with.
+    """ModelService serves models by named tensors, whatever they compute, and tells which versions answer.
+    Every replica has it for its own models, and the gateway for all; other wire protocols are translated to it.
     """
 
-    def DescribeModel(self, request, context):
-        """DescribeModel returns the model version that answers requests now.
+    def Infer(self, request, context):
+        """Infer runs one batch through one signature of one version.
+        NOT_FOUND: no such model or version. INVALID_ARGUMENT: names the input that is wrong.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DescribeModels(self, request, context):
+        """DescribeModels returns every model, with all its versions and signatures.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ConfigureModels(self, request, context):
+        """ConfigureModels changes which models and versions are served, and returns when it is done on every replica.
+        FAILED_PRECONDITION: a label names a version that is not available, or a version could not be loaded.
+        PERMISSION_DENIED: the gateway does not let clients do that.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -56,10 +85,20 @@ class ModelServiceServicer:
 
 def add_ModelServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
-            'DescribeModel': grpc.unary_unary_rpc_method_handler(
-                    servicer.DescribeModel,
-                    request_deserializer=seqserve_dot_model_dot_v1_dot_model__service__pb2.DescribeModelRequest.FromString,
-                    response_serializer=seqserve_dot_model_dot_v1_dot_model__service__pb2.DescribeModelResponse.SerializeToString,
+            'Infer': grpc.unary_unary_rpc_method_handler(
+                    servicer.Infer,
+                    request_deserializer=seqserve_dot_model_dot_v1_dot_model__service__pb2.InferRequest.FromString,
+                    response_serializer=seqserve_dot_model_dot_v1_dot_model__service__pb2.InferResponse.SerializeToString,
+            ),
+            'DescribeModels': grpc.unary_unary_rpc_method_handler(
+                    servicer.DescribeModels,
+                    request_deserializer=seqserve_dot_model_dot_v1_dot_model__service__pb2.DescribeModelsRequest.FromString,
+                    response_serializer=seqserve_dot_model_dot_v1_dot_model__service__pb2.DescribeModelsResponse.SerializeToString,
+            ),
+            'ConfigureModels': grpc.unary_unary_rpc_method_handler(
+                    servicer.ConfigureModels,
+                    request_deserializer=seqserve_dot_model_dot_v1_dot_model__service__pb2.ConfigureModelsRequest.FromString,
+                    response_serializer=seqserve_dot_model_dot_v1_dot_model__service__pb2.ConfigureModelsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -70,11 +109,12 @@ def add_ModelServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ModelService:
-    """ModelService tells which model a service answers with.
+    """ModelService serves models by named tensors, whatever they compute, and tells which versions answer.
+    Every replica has it for its own models, and the gateway for all; other wire protocols are translated to it.
     """
 
     @staticmethod
-    def DescribeModel(request,
+    def Infer(request,
             target,
             options=(),
             channel_credentials=None,
@@ -87,9 +127,63 @@ class ModelService:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/seqserve.model.v1.ModelService/DescribeModel',
-            seqserve_dot_model_dot_v1_dot_model__service__pb2.DescribeModelRequest.SerializeToString,
-            seqserve_dot_model_dot_v1_dot_model__service__pb2.DescribeModelResponse.FromString,
+            '/seqserve.model.v1.ModelService/Infer',
+            seqserve_dot_model_dot_v1_dot_model__service__pb2.InferRequest.SerializeToString,
+            seqserve_dot_model_dot_v1_dot_model__service__pb2.InferResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DescribeModels(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/seqserve.model.v1.ModelService/DescribeModels',
+            seqserve_dot_model_dot_v1_dot_model__service__pb2.DescribeModelsRequest.SerializeToString,
+            seqserve_dot_model_dot_v1_dot_model__service__pb2.DescribeModelsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ConfigureModels(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/seqserve.model.v1.ModelService/ConfigureModels',
+            seqserve_dot_model_dot_v1_dot_model__service__pb2.ConfigureModelsRequest.SerializeToString,
+            seqserve_dot_model_dot_v1_dot_model__service__pb2.ConfigureModelsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from seqserve.model.v1 import model_service_pb2 as seqserve_dot_model_dot_v1_dot_model__service__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'seqserve/sketch/v1/sketch_service.proto\x12\x12seqserve.sketch.v1\x1a%seqserve/model/v1/model_service.proto\"\x1e\n\x06Stroke\x12\t\n\x01x\x18\x01 \x03(\x02\x12\t\n\x01y\x18\x02 \x03(\x02\"5\n\x06Sketch\x12+\n\x07strokes\x18\x01 \x03(\x0b\x32\x1a.seqserve.sketch.v1.Stroke\"T\n\x15\x43lassifySketchRequest\x12,\n\x08sketches\x18\x01 \x03(\x0b\x32\x1a.seqserve.sketch.v1.Sketch\x12\r\n\x05top_k\x18\x02 \x01(\x05\"5\n\x0f\x43lassPrediction\x12\r\n\x05label\x18\x01 \x01(\t\x12\x13\n\x0bprobability\x18\x02 \x01(\x02\"L\n\x10SketchPrediction\x12\x38\n\x0bpredictions\x18\x01 \x03(\x0b\x32#.seqserve.sketch.v1.ClassPrediction\"\x7f\n\x16\x43lassifySketchResponse\x12.\n\x05model\x18\x01 \x01(\x0b\x32\x1f.seqserve.model.v1.ModelVersion\x12\x35\n\x07results\x18\x02 \x03(\x0b\x32$.seqserve.sketch.v1.SketchPrediction2x\n\rSketchService\x12g\n\x0e\x43lassifySketch\x12).seqserve.sketch.v1.ClassifySketchRequest\x1a*.seqserve.sketch.v1.ClassifySketchResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'seqserve/sketch/v1/sketch_service.proto\x12\x12seqserve.sketch.v1\x1a%seqserve/model/v1/model_service.proto\"\x1e\n\x06Stroke\x12\t\n\x01x\x18\x01 \x03(\x02\x12\t\n\x01y\x18\x02 \x03(\x02\"5\n\x06Sketch\x12+\n\x07strokes\x18\x01 \x03(\x0b\x32\x1a.seqserve.sketch.v1.Stroke\"T\n\x15\x43lassifySketchRequest\x12,\n\x08sketches\x18\x01 \x03(\x0b\x32\x1a.seqserve.sketch.v1.Sketch\x12\r\n\x05top_k\x18\x02 \x01(\x05\"5\n\x0f\x43lassPrediction\x12\r\n\x05label\x18\x01 \x01(\t\x12\x13\n\x0bprobability\x18\x02 \x01(\x02\"L\n\x10SketchPrediction\x12\x38\n\x0bpredictions\x18\x01 \x03(\x0b\x32#.seqserve.sketch.v1.ClassPrediction\"\x7f\n\x16\x43lassifySketchResponse\x12.\n\x05model\x18\x01 \x01(\x0b\x32\x1f.seqserve.model.v1.ModelVersion\x12\x35\n\x07results\x18\x02 \x03(\x0b\x32$.seqserve.sketch.v1.SketchPrediction\"x\n\x13StreamSketchOptions\x12\r\n\x05top_k\x18\x01 \x01(\x05\x12\x1c\n\x14\x63onfidence_threshold\x18\x02 \x01(\x02\x12\x17\n\x0f\x63onfident_after\x18\x03 \x01(\x05\x12\x1b\n\x13stop_when_confident\x18\x04 \x01(\x08\"$\n\x0cStrokePoints\x12\t\n\x01x\x18\x01 \x03(\x02\x12\t\n\x01y\x18\x02 \x03(\x02\"\x0b\n\tEndStroke\"\r\n\x0b\x43learSketch\"\xf5\x01\n\x13StreamSketchRequest\x12:\n\x07options\x18\x01 \x01(\x0b\x32\'.seqserve.sketch.v1.StreamSketchOptionsH\x00\x12\x32\n\x06points\x18\x02 \x01(\x0b\x32 .seqserve.sketch.v1.StrokePointsH\x00\x12\x33\n\nend_stroke\x18\x03 \x01(\x0b\x32\x1d.seqserve.sketch.v1.EndStrokeH\x00\x12\x30\n\x05\x63lear\x18\x04 \x01(\x0b\x32\x1f.seqserve.sketch.v1.ClearSketchH\x00\x42\x07\n\x05\x65vent\"\xd3\x01\n\x14StreamSketchResponse\x12.\n\x05model\x18\x01 \x01(\x0b\x32\x1f.seqserve.model.v1.ModelVersion\x12\x38\n\x0bpredictions\x18\x02 \x03(\x0b\x32#.seqserve.sketch.v1.ClassPrediction\x12\x14\n\x0cstroke_count\x18\x03 \x01(\x05\x12\x13\n\x0bpoint_count\x18\x04 \x01(\x05\x12\x13\n\x0b\x63lear_count\x18\x05 \x01(\x05\x12\x11\n\tconfident\x18\x06 \x01(\x08\x32\xdf\x01\n\rSketchService\x12g\n\x0e\x43lassifySketch\x12).seqserve.sketch.v1.ClassifySketchRequest\x1a*.seqserve.sketch.v1.ClassifySketchResponse\x12\x65\n\x0cStreamSketch\x12\'.seqserve.sketch.v1.StreamSketchRequest\x1a(.seqserve.sketch.v1.StreamSketchResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -44,6 +44,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SKETCHPREDICTION']._serialized_end=406
   _globals['_CLASSIFYSKETCHRESPONSE']._serialized_start=408
   _globals['_CLASSIFYSKETCHRESPONSE']._serialized_end=535
-  _globals['_SKETCHSERVICE']._serialized_start=537
-  _globals['_SKETCHSERVICE']._serialized_end=657
+  _globals['_STREAMSKETCHOPTIONS']._serialized_start=537
+  _globals['_STREAMSKETCHOPTIONS']._serialized_end=657
+  _globals['_STROKEPOINTS']._serialized_start=659
+  _globals['_STROKEPOINTS']._serialized_end=695
+  _globals['_ENDSTROKE']._serialized_start=697
+  _globals['_ENDSTROKE']._serialized_end=708
+  _globals['_CLEARSKETCH']._serialized_start=710
+  _globals['_CLEARSKETCH']._serialized_end=723
+  _globals['_STREAMSKETCHREQUEST']._serialized_start=726
+  _globals['_STREAMSKETCHREQUEST']._serialized_end=971
+  _globals['_STREAMSKETCHRESPONSE']._serialized_start=974
+  _globals['_STREAMSKETCHRESPONSE']._serialized_end=1185
+  _globals['_SKETCHSERVICE']._serialized_start=1188
+  _globals['_SKETCHSERVICE']._serialized_end=1411
 # @@protoc_insertion_point(module_scope)

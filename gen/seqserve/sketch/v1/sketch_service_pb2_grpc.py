@@ -40,6 +40,11 @@ class SketchServiceStub:
                 request_serializer=seqserve_dot_sketch_dot_v1_dot_sketch__service__pb2.ClassifySketchRequest.SerializeToString,
                 response_deserializer=seqserve_dot_sketch_dot_v1_dot_sketch__service__pb2.ClassifySketchResponse.FromString,
                 _registered_method=True)
+        self.StreamSketch = channel.stream_stream(
+                '/seqserve.sketch.v1.SketchService/StreamSketch',
+                request_serializer=seqserve_dot_sketch_dot_v1_dot_sketch__service__pb2.StreamSketchRequest.SerializeToString,
+                response_deserializer=seqserve_dot_sketch_dot_v1_dot_sketch__service__pb2.StreamSketchResponse.FromString,
+                _registered_method=True)
 
 
 class SketchServiceServicer:
@@ -54,6 +59,17 @@ class SketchServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def StreamSketch(self, request_iterator, context):
+        """StreamSketch classifies one drawing while it is drawn: pieces of strokes in, predictions out.
+        While a prediction is computed, newer points gather: the next prediction is on the latest drawing. Once the
+        client half-closes, the last prediction is on the whole drawing. A drawing without extent has no prediction yet.
+        INVALID_ARGUMENT names the field that is out of range. DEADLINE_EXCEEDED: the stream was silent, or open, too long.
+        RESOURCE_EXHAUSTED: too many open streams.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_SketchServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -61,6 +77,11 @@ def add_SketchServiceServicer_to_server(servicer, server):
                     servicer.ClassifySketch,
                     request_deserializer=seqserve_dot_sketch_dot_v1_dot_sketch__service__pb2.ClassifySketchRequest.FromString,
                     response_serializer=seqserve_dot_sketch_dot_v1_dot_sketch__service__pb2.ClassifySketchResponse.SerializeToString,
+            ),
+            'StreamSketch': grpc.stream_stream_rpc_method_handler(
+                    servicer.StreamSketch,
+                    request_deserializer=seqserve_dot_sketch_dot_v1_dot_sketch__service__pb2.StreamSketchRequest.FromString,
+                    response_serializer=seqserve_dot_sketch_dot_v1_dot_sketch__service__pb2.StreamSketchResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -91,6 +112,33 @@ class SketchService:
             '/seqserve.sketch.v1.SketchService/ClassifySketch',
             seqserve_dot_sketch_dot_v1_dot_sketch__service__pb2.ClassifySketchRequest.SerializeToString,
             seqserve_dot_sketch_dot_v1_dot_sketch__service__pb2.ClassifySketchResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamSketch(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/seqserve.sketch.v1.SketchService/StreamSketch',
+            seqserve_dot_sketch_dot_v1_dot_sketch__service__pb2.StreamSketchRequest.SerializeToString,
+            seqserve_dot_sketch_dot_v1_dot_sketch__service__pb2.StreamSketchResponse.FromString,
             options,
             channel_credentials,
             insecure,

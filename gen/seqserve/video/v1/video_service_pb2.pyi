@@ -42,3 +42,27 @@ class ClassifyVideoResponse(_message.Message):
     model: _model_service_pb2.ModelVersion
     results: _containers.RepeatedCompositeFieldContainer[ClipPrediction]
     def __init__(self, model: _Optional[_Union[_model_service_pb2.ModelVersion, _Mapping]] = ..., results: _Optional[_Iterable[_Union[ClipPrediction, _Mapping]]] = ...) -> None: ...
+
+class UploadVideoOptions(_message.Message):
+    __slots__ = ("top_k", "size_bytes")
+    TOP_K_FIELD_NUMBER: _ClassVar[int]
+    SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    top_k: int
+    size_bytes: int
+    def __init__(self, top_k: _Optional[int] = ..., size_bytes: _Optional[int] = ...) -> None: ...
+
+class UploadVideoRequest(_message.Message):
+    __slots__ = ("options", "chunk")
+    OPTIONS_FIELD_NUMBER: _ClassVar[int]
+    CHUNK_FIELD_NUMBER: _ClassVar[int]
+    options: UploadVideoOptions
+    chunk: bytes
+    def __init__(self, options: _Optional[_Union[UploadVideoOptions, _Mapping]] = ..., chunk: _Optional[bytes] = ...) -> None: ...
+
+class UploadVideoResponse(_message.Message):
+    __slots__ = ("model", "predictions")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    PREDICTIONS_FIELD_NUMBER: _ClassVar[int]
+    model: _model_service_pb2.ModelVersion
+    predictions: _containers.RepeatedCompositeFieldContainer[ClassPrediction]
+    def __init__(self, model: _Optional[_Union[_model_service_pb2.ModelVersion, _Mapping]] = ..., predictions: _Optional[_Iterable[_Union[ClassPrediction, _Mapping]]] = ...) -> None: ...

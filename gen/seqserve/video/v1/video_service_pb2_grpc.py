@@ -40,6 +40,11 @@ class VideoServiceStub:
                 request_serializer=seqserve_dot_video_dot_v1_dot_video__service__pb2.ClassifyVideoRequest.SerializeToString,
                 response_deserializer=seqserve_dot_video_dot_v1_dot_video__service__pb2.ClassifyVideoResponse.FromString,
                 _registered_method=True)
+        self.UploadVideo = channel.stream_unary(
+                '/seqserve.video.v1.VideoService/UploadVideo',
+                request_serializer=seqserve_dot_video_dot_v1_dot_video__service__pb2.UploadVideoRequest.SerializeToString,
+                response_deserializer=seqserve_dot_video_dot_v1_dot_video__service__pb2.UploadVideoResponse.FromString,
+                _registered_method=True)
 
 
 class VideoServiceServicer:
@@ -54,6 +59,15 @@ class VideoServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def UploadVideo(self, request_iterator, context):
+        """UploadVideo classifies one clip that arrives in chunks.
+        INVALID_ARGUMENT: the clip cannot be decoded, or a field is out of range. DEADLINE_EXCEEDED: the upload was silent,
+        or open, too long. RESOURCE_EXHAUSTED: the clip is over the server's size limit, or too many streams are open.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_VideoServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -61,6 +75,11 @@ def add_VideoServiceServicer_to_server(servicer, server):
                     servicer.ClassifyVideo,
                     request_deserializer=seqserve_dot_video_dot_v1_dot_video__service__pb2.ClassifyVideoRequest.FromString,
                     response_serializer=seqserve_dot_video_dot_v1_dot_video__service__pb2.ClassifyVideoResponse.SerializeToString,
+            ),
+            'UploadVideo': grpc.stream_unary_rpc_method_handler(
+                    servicer.UploadVideo,
+                    request_deserializer=seqserve_dot_video_dot_v1_dot_video__service__pb2.UploadVideoRequest.FromString,
+                    response_serializer=seqserve_dot_video_dot_v1_dot_video__service__pb2.UploadVideoResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -91,6 +110,33 @@ class VideoService:
             '/seqserve.video.v1.VideoService/ClassifyVideo',
             seqserve_dot_video_dot_v1_dot_video__service__pb2.ClassifyVideoRequest.SerializeToString,
             seqserve_dot_video_dot_v1_dot_video__service__pb2.ClassifyVideoResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UploadVideo(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_unary(
+            request_iterator,
+            target,
+            '/seqserve.video.v1.VideoService/UploadVideo',
+            seqserve_dot_video_dot_v1_dot_video__service__pb2.UploadVideoRequest.SerializeToString,
+            seqserve_dot_video_dot_v1_dot_video__service__pb2.UploadVideoResponse.FromString,
             options,
             channel_credentials,
             insecure,
