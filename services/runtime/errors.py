@@ -3,6 +3,8 @@
     ServiceError
     ├── InvalidInput       the request is wrong; sending it again will not help
     ├── NotFound           no such route, model or version
+    ├── Forbidden          the client may not do that here
+    ├── FailedPrecondition the request is right, but the state of a model forbids it
     ├── PayloadTooLarge    the request is over a size limit
     ├── Overloaded         the platform is full; try again later
     ├── DeadlineExceeded   the answer did not come in time
@@ -42,12 +44,27 @@ class NotFound(ServiceError):
     """No such route, model or version."""
 
 
+class Forbidden(ServiceError):
+    """The client may not do that here."""
+
+
+class FailedPrecondition(ServiceError):
+    """The request is right, but the state of a model forbids it."""
+
+
 class PayloadTooLarge(ServiceError):
     """The request is over a size limit."""
 
 
+@dataclass(eq=False)
 class Overloaded(ServiceError):
-    """The platform is full; try again later."""
+    """The platform is full; try again later.
+
+    Attributes:
+        retry_after_s: when it may have room; 0 if that is not known.
+    """
+
+    retry_after_s: float = 0.0
 
 
 class DeadlineExceeded(ServiceError):
@@ -65,6 +82,8 @@ class Internal(ServiceError):
 CODES: dict[type[ServiceError], tuple[grpc.StatusCode, HTTPStatus]] = {
     InvalidInput: (grpc.StatusCode.INVALID_ARGUMENT, HTTPStatus.BAD_REQUEST),
     NotFound: (grpc.StatusCode.NOT_FOUND, HTTPStatus.NOT_FOUND),
+    Forbidden: (grpc.StatusCode.PERMISSION_DENIED, HTTPStatus.FORBIDDEN),
+    FailedPrecondition: (grpc.StatusCode.FAILED_PRECONDITION, HTTPStatus.BAD_REQUEST),
     PayloadTooLarge: (grpc.StatusCode.RESOURCE_EXHAUSTED, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
     Overloaded: (grpc.StatusCode.RESOURCE_EXHAUSTED, HTTPStatus.TOO_MANY_REQUESTS),
     DeadlineExceeded: (grpc.StatusCode.DEADLINE_EXCEEDED, HTTPStatus.GATEWAY_TIMEOUT),
@@ -77,9 +96,14 @@ INTERNAL_MESSAGE = "internal error; the request id finds it in the server's log"
 
 def grpc_code(error: ServiceError) -> grpc.StatusCode:
     """Status code of an error on the gRPC door."""
-    return CODES[type(error)][0]
+    return _codes(error)[0]
 
 
 def http_status(error: ServiceError) -> HTTPStatus:
     """Status code of an error on the REST door."""
-    return CODES[type(error)][1]
+    return _codes(error)[1]
+
+
+def _codes(error: ServiceError) -> tuple[grpc.StatusCode, HTTPStatus]:
+    """Codes of an error; a wire protocol's own wording of one, a subclass, has the codes of its meaning."""
+    return next(CODES[kind] for kind in type(error).__mro__ if kind in CODES)

@@ -10,14 +10,16 @@ from typing import Any, Protocol, TypeVar
 
 import grpc
 import structlog
-from google.protobuf import any_pb2
+from google.protobuf import any_pb2, duration_pb2
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
-from services.runtime.errors import INTERNAL_MESSAGE, Internal, ServiceError, grpc_code
+from services.runtime.deadline import Deadline
+from services.runtime.errors import INTERNAL_MESSAGE, Internal, Overloaded, ServiceError, grpc_code
 
 DETAILS_KEY = "grpc-status-details-bin"
 REQUEST_ID_KEY = "x-request-id"
+TIMEOUT_KEY = "x-seqserve-timeout-ms"  # Ray Serve's context hides the deadline that gRPC itself carries
 ERROR_DOMAIN = "seqserve"
 
 log = structlog.get_logger(__name__)
@@ -39,14 +41,17 @@ Response = TypeVar("Response", bound=Message)
 Rpc = Callable[[Any, Any, RpcContext], Awaitable[Any]]
 
 
-def unary(response_type: type[Response]) -> Callable[[Callable[[Any, Any], Awaitable[Response]]], Rpc]:
-    """Makes a `(self, request) -> response` method an RPC whose errors reach the client as status codes."""
+Method = Callable[[Any, Any, Deadline | None], Awaitable[Response]]
 
-    def wrap(method: Callable[[Any, Any], Awaitable[Response]]) -> Rpc:
+
+def unary(response_type: type[Response]) -> Callable[[Method[Response]], Rpc]:
+    """Makes a `(self, request, deadline) -> response` method an RPC whose errors reach the client as status codes."""
+
+    def wrap(method: Method[Response]) -> Rpc:
         async def call(self: Any, request: Any, grpc_context: RpcContext) -> Response:
             structlog.contextvars.bind_contextvars(request_id=request_id(grpc_context))
             try:
-                return await method(self, request)
+                return await method(self, request, read_deadline(grpc_context))
             except ServiceError as error:
                 set_error(grpc_context, error)
             except Exception:
@@ -61,6 +66,12 @@ def unary(response_type: type[Response]) -> Callable[[Callable[[Any, Any], Await
     return wrap
 
 
+def read_deadline(context: RpcContext) -> Deadline | None:
+    """When the caller stops waiting; None if it did not say."""
+    timeout_ms = next((value for key, value in context.invocation_metadata() if key == TIMEOUT_KEY), "")
+    return Deadline.after(int(timeout_ms) / 1000) if timeout_ms.isdigit() else None
+
+
 def request_id(context: RpcContext) -> str:
     """Request id that the caller sent along; empty if there is none."""
     return next((value for key, value in context.invocation_metadata() if key == REQUEST_ID_KEY), "")
@@ -73,6 +84,9 @@ def set_error(context: RpcContext, error: ServiceError) -> None:
     if error.field:
         violation = error_details_pb2.BadRequest.FieldViolation(field=error.field, description=error.message)
         details.append(error_details_pb2.BadRequest(field_violations=[violation]))
+    if isinstance(error, Overloaded) and error.retry_after_s:
+        delay = duration_pb2.Duration(nanos=round(error.retry_after_s % 1 * 1e9), seconds=int(error.retry_after_s))
+        details.append(error_details_pb2.RetryInfo(retry_delay=delay))
     status = status_pb2.Status(code=code.value[0], message=str(error), details=[_pack(d) for d in details])
     context.set_code(code)
     context.set_details(str(error))

@@ -1,29 +1,55 @@
 """Settings of the serving processes. Ray Serve hands them to each replica as application arguments."""
 
-from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 
-class ServingSettings(BaseModel):
-    """How one service is deployed.
+class ModelSettings(BaseModel):
+    """How a replica loads and runs a model.
 
     Attributes:
-        models_dir: folder that holds `<name>/<version>/`.
-        replicas: processes that serve the model.
-        cpus: CPU share that Ray reserves per replica.
-        gpus: GPU share that Ray reserves per replica.
-        threads: batches that one replica runs at the same time.
-        max_ongoing_requests: requests that one replica accepts at the same time.
-        log_level: lowest level that is logged.
+        workers: batches of one version that run at the same time.
+        max_queue_steps: padded time steps (rows, where a model has none) that may wait; more are refused.
+        xla: whether cells are compiled as the manifest says. TensorFlow keeps the code of a version that was unloaded,
+            about 4 MB a cell, until the process ends: turn it off where versions come and go all day.
+        allow_unsigned: whether a SavedModel without manifest.json is loaded. It is code: allow it only if you trust it.
     """
 
     model_config = ConfigDict(extra="forbid")
 
-    models_dir: Path
+    workers: int = Field(1, ge=1)
+    max_queue_steps: int = Field(65_536, ge=1)
+    xla: bool = True
+    allow_unsigned: bool = False
+
+
+class ServingSettings(ModelSettings):
+    """How one service is deployed.
+
+    Attributes:
+        models_dir: folder or fsspec URL that holds `<name>/<version>/`.
+        cache_dir: folder for copies of remote versions.
+        poll_interval_s: how often the repository is looked at for new versions.
+        models: what is served of each model, as protobuf JSON of seqserve.model.v1.ModelConfig; newest version of each
+            without it.
+        replicas: processes that serve the model.
+        cpus: CPU share that Ray reserves per replica.
+        gpus: GPU share that Ray reserves per replica.
+        intra_op_threads: threads that one TensorFlow operation may use; 0 leaves it to TensorFlow.
+        inter_op_threads: TensorFlow operations that may run at the same time; 0 leaves it to TensorFlow.
+        max_ongoing_requests: requests that one replica accepts at the same time.
+        log_level: lowest level that is logged.
+    """
+
+    models_dir: str
+    cache_dir: str = ""
+    poll_interval_s: float = Field(1.0, gt=0)
+    models: list[dict[str, Any]] = Field(default_factory=list)
     replicas: int = Field(1, ge=1)
     cpus: float = Field(0.5, ge=0)
     gpus: float = Field(0, ge=0)
-    threads: int = Field(2, ge=1)
-    max_ongoing_requests: int = Field(100, ge=1)
+    intra_op_threads: int = Field(1, ge=0)
+    inter_op_threads: int = Field(1, ge=0)
+    max_ongoing_requests: int = Field(1000, ge=1)
     log_level: str = "info"
