@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,11 @@ import numpy as np
 import pytest
 import skimage.data
 from skimage.transform import resize
+
+from services.platform.ray_cluster import xla_flags
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("TF_XLA_FLAGS", xla_flags())  # compiled cells are kept, as `seqserve up` keeps them
 
 ROOT = Path(__file__).resolve().parent.parent
 MOVES = {"pan right": (0, 1), "pan left": (0, -1), "tilt down": (1, 0), "tilt up": (-1, 0), "static": (0, 0)}
@@ -62,3 +68,28 @@ def photo_clip() -> Callable[..., bytes]:
         return target.getvalue()
 
     return render
+
+
+@pytest.fixture(scope="session")
+def save_affine() -> Callable[[Path, float, float], None]:
+    """(folder, factor, offset) -> a SavedModel of y = factor * x + offset, as somebody else would export it."""
+
+    def save(folder: Path, factor: float, offset: float) -> None:
+        import tensorflow as tf
+
+        module = tf.Module()
+        module.factor = tf.Variable(factor)
+        spec = tf.TensorSpec([None], tf.float32, name="x")
+        function = tf.function(lambda x: {"y": module.factor * x + offset}, input_signature=[spec])
+        tf.saved_model.save(module, str(folder), signatures={"serving_default": function})
+
+    return save
+
+
+@pytest.fixture(scope="session")
+def affine_home(tmp_path_factory, save_affine) -> Path:
+    """Models folder that holds "affine" in versions 1 (y = 2x + 1) and 2 (y = 3x + 1)."""
+    home = tmp_path_factory.mktemp("foreign")
+    save_affine(home / "affine" / "1", 2.0, 1.0)
+    save_affine(home / "affine" / "2", 3.0, 1.0)
+    return home

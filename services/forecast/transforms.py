@@ -1,8 +1,9 @@
 """Daily series -> window tensors -> dated forecasts, as functions of arrays."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import Any
 
 import numpy as np
 
@@ -26,6 +27,12 @@ class WindowOptions:
     horizon: int
     quantile_levels: tuple[float, ...]
     min_observed: int
+
+    @classmethod
+    def from_manifest(cls, options: Mapping[str, Any]) -> "WindowOptions":
+        """Reads a manifest's `options`."""
+        levels = tuple(options["quantile_levels"])
+        return cls(options["context"], options["horizon"], levels, options["min_observed"])
 
 
 @dataclass(frozen=True)
@@ -66,16 +73,21 @@ def to_windows(series: Sequence[DailySeries], options: WindowOptions) -> dict[st
     return {"values": values, "first_day": first_day}
 
 
+def to_rows(windows: Mapping[str, np.ndarray]) -> list[dict[str, np.ndarray]]:
+    """Windows as rows of the model's inputs: [batch, ...] each -> values [context] and first_day []."""
+    return [{name: array[i, ...] for name, array in windows.items()} for i in range(len(windows["values"]))]
+
+
 def interpolate_quantiles(quantiles: np.ndarray, known: Sequence[float], wanted: Sequence[float]) -> np.ndarray:
     """Reads any level off the levels that the model returns, linearly between neighbours.
 
     Args:
-        quantiles: [batch, horizon, known levels], rising along the last axis.
+        quantiles: [..., known levels], rising along the last axis.
         known: levels of the last axis, rising.
         wanted: levels to return, each within the known ones.
 
     Returns:
-        [batch, horizon, wanted levels]
+        [..., wanted levels]
 
     Raises:
         InvalidInput: a wanted level is outside of the known ones.

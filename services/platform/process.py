@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 PR_SET_PDEATHSIG = 1
-STOP_TIMEOUT_S = 15
+STOP_TIMEOUT_S = 30  # more than the gateway takes for its last answers
 
 
 def die_with_parent() -> None:

@@ -19,16 +19,14 @@ import httpx
 import psutil
 from rich.console import Console
 
+from services.platform import ray_cluster
 from services.platform.examples import show_examples
 from services.platform.process import die_with_parent, stop_process
 from services.platform.redis_server import start_redis
-from services.runtime import deployment
-from services.runtime.artifact import newest_version
 
 READY_TIMEOUT_S = 60
 WATCH_INTERVAL_S = 1.0
 ANY_HOST = "0.0.0.0"  # noqa: S104  # compared, not bound
-SERVICES = ("sketch", "forecast", "video")
 
 
 class PlatformError(Exception):
@@ -40,20 +38,24 @@ class PlatformOptions:
     """What `seqserve up` was asked for.
 
     Attributes:
-        models_dir: folder that holds `<name>/<version>/`.
+        models_dir: folder or fsspec URL that holds `<name>/<version>/`.
         host: address that the gateway listens on.
         rest_port: port of the REST door.
         grpc_port: port of the gRPC door.
         redis_url: Redis to use; empty starts a private one.
         replicas: replicas per service.
+        allow_unsigned: whether SavedModels without a manifest are loaded.
+        models: what is served of each model, as ServingSettings has it.
     """
 
-    models_dir: Path
+    models_dir: str
     host: str
     rest_port: int
     grpc_port: int
     redis_url: str
     replicas: int
+    allow_unsigned: bool
+    models: list[dict[str, Any]]
 
 
 def run_platform(options: PlatformOptions, console: Console) -> None:
@@ -61,14 +63,10 @@ def run_platform(options: PlatformOptions, console: Console) -> None:
 
     Raises:
         PlatformError: a part cannot start, or stopped.
-        ArtifactError: a model is missing.
     """
-    for name in SERVICES:
-        newest_version(options.models_dir, name)
     for port in (options.rest_port, options.grpc_port):
         _check_port(options.host, port)
-    for signal_number in (signal.SIGINT, signal.SIGTERM):  # a shell starts background jobs with SIGINT ignored
-        signal.signal(signal_number, _interrupt)
+    _take_signals()
     try:
         with ExitStack() as stack:
             gateway = _start(options, console, stack)
@@ -89,28 +87,37 @@ def _start(options: PlatformOptions, console: Console, stack: ExitStack) -> subp
             stack.callback(stop_process, redis)
     with _step(console, "Ray Serve with its HAProxy ingress"):
         stack.callback(_stop_descendants)
-        stack.callback(deployment.stop_cluster)
-        cluster = deployment.start_cluster(state_dir)
+        stack.callback(ray_cluster.stop_cluster)
+        cluster = ray_cluster.start_cluster(state_dir)
+        _take_signals()  # Ray puts its own handler in place of ours
     with _step(console, f"models from {options.models_dir}"):
-        _deploy(options, cluster)
+        _deploy(options, cluster, state_dir)
     with _step(console, "gateway"):
         log = state_dir / "gateway.log"
         gateway = _start_gateway(options, redis_url, cluster.grpc_port, log)
         stack.callback(stop_process, gateway)
         _wait_ready(options, gateway, log)
     console.print(f"logs: {log} and {cluster.logs_dir}", soft_wrap=True)
+    console.print(f"metrics of the replicas: http://127.0.0.1:{cluster.metrics_port}/metrics", soft_wrap=True)
     return gateway
 
 
-def _deploy(options: PlatformOptions, cluster: deployment.Cluster) -> None:
+def _deploy(options: PlatformOptions, cluster: ray_cluster.Cluster, state_dir: Path) -> None:
     from services.forecast.app import build as build_forecast
+    from services.savedmodel.app import build as build_savedmodel
     from services.sketch.app import build as build_sketch
     from services.video.app import build as build_video
 
-    args = {"models_dir": options.models_dir.resolve(), "replicas": options.replicas}
-    builds = {"sketch": build_sketch, "forecast": build_forecast, "video": build_video}
+    args = {
+        "models_dir": options.models_dir,
+        "replicas": options.replicas,
+        "allow_unsigned": options.allow_unsigned,
+        "models": options.models,
+        "cache_dir": str(state_dir / "models"),
+    }
+    builds = {"sketch": build_sketch, "forecast": build_forecast, "video": build_video, "savedmodel": build_savedmodel}
     try:
-        deployment.run_applications({name: build(args) for name, build in builds.items()})
+        ray_cluster.run_applications({name: build(args) for name, build in builds.items()})
     except RuntimeError as error:
         raise PlatformError(f"a service did not start: {error}\nits log is in {cluster.logs_dir}") from error
 
@@ -184,6 +191,11 @@ def _discard(state_dir: Path) -> None:
 
 def _local(host: str) -> str:
     return "127.0.0.1" if host == ANY_HOST else host
+
+
+def _take_signals() -> None:
+    for signal_number in (signal.SIGINT, signal.SIGTERM):  # a shell starts background jobs with SIGINT ignored
+        signal.signal(signal_number, _interrupt)
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:

@@ -1,55 +1,46 @@
-"""Runs the services on Ray Serve. The only module that imports ray, and late: Ray reads its environment then."""
+"""A service as a Ray Serve application. The only module of the runtime that imports ray, and late."""
 
-import logging
-import os
-import socket
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Protocol
+from functools import cache
+from typing import Any
 
-from services.runtime.artifact import Model, load_model
+from services.runtime.composition import Service, build_repository
+from services.runtime.execution.saved_model import configure_tensorflow
+from services.runtime.metrics import Meter, Metric
+from services.runtime.model_rpcs import ModelRpcs
 from services.runtime.settings import ServingSettings
 from services.runtime.telemetry import configure_logging
+from services.runtime.versions.repository import Names
 
-SERVICERS = [
-    "seqserve.sketch.v1.sketch_service_pb2_grpc.add_SketchServiceServicer_to_server",
-    "seqserve.forecast.v1.forecast_service_pb2_grpc.add_ForecastServiceServicer_to_server",
-    "seqserve.video.v1.video_service_pb2_grpc.add_VideoServiceServicer_to_server",
-    "seqserve.model.v1.model_service_pb2_grpc.add_ModelServiceServicer_to_server",
-]
-OBJECT_STORE_BYTES = 128 * 2**20  # requests travel by gRPC; nothing large goes through Ray's store
+KEY_PREFIX = "seqserve:models:"
 
 
-class Service(Protocol):
-    """A class of RPC methods around one model."""
+def build_application(service: type[Service], name: str, names: Names, settings: ServingSettings) -> Any:
+    """Wraps a service as a Ray Serve application.
 
-    INPUTS: frozenset[str]
-
-    def __init__(self, model: Model) -> None: ...
-
-
-@dataclass(frozen=True)
-class Cluster:
-    """A local Ray cluster that runs.
-
-    Attributes:
-        grpc_port: port of the gRPC ingress.
-        logs_dir: folder of the replicas' logs.
+    Args:
+        service: class of its RPCs.
+        name: name of the application, and of the service in logs.
+        names: models of the repository's folder that it serves.
+        settings: how it is deployed.
     """
-
-    grpc_port: int
-    logs_dir: Path
-
-
-def build_application(service: type[Service], name: str, settings: ServingSettings) -> Any:
-    """Wraps a service as a Ray Serve application whose replicas load the newest version of model `name`."""
     from ray import serve
 
-    class Replica(service):  # type: ignore[valid-type, misc]
-        def __init__(self) -> None:
+    class Replica(service, ModelRpcs):  # type: ignore[valid-type, misc]
+        async def __init__(self) -> None:  # type: ignore[misc]  # Ray awaits it
             configure_logging(name, settings.log_level)
-            super().__init__(load_model(settings.models_dir, name, set(service.INPUTS), settings.threads))
+            # TensorFlow takes half a gigabyte, which a service without a model does not need.
+            prepare = cache(lambda: configure_tensorflow(settings.intra_op_threads, settings.inter_op_threads))
+            repository = build_repository(service, names, settings, RayConfigStore(name), RayMeter(), prepare)
+            service.__init__(self, repository)
+            ModelRpcs.__init__(self, repository, self._spread_configuration)
+            await repository.start()
+
+        async def _spread_configuration(self) -> None:
+            await serve.get_deployment_handle(service.__name__, name).broadcast("refresh").results_async()
+
+        async def refresh(self) -> None:
+            """Takes over what another replica was told to serve."""
+            await self._repository.refresh()
 
     Replica.__name__ = service.__name__
     return serve.deployment(
@@ -62,79 +53,55 @@ def build_application(service: type[Service], name: str, settings: ServingSettin
     ).bind()
 
 
-def start_cluster(state_dir: Path) -> Cluster:
-    """Starts Ray and Ray Serve on this machine, with HAProxy as the gRPC ingress, on free ports.
+class RayConfigStore:
+    """What is served, in the key-value store of Ray's head: every replica reads the same."""
 
-    Args:
-        state_dir: folder for HAProxy's configuration and sockets.
-    """
-    os.environ.update(_ray_environment(state_dir))
-    import ray
-    from ray import serve
+    def __init__(self, application: str) -> None:
+        """Belongs to one application."""
+        self._key = f"{KEY_PREFIX}{application}".encode()
 
-    context = ray.init(
-        address="local",
-        num_cpus=max(os.cpu_count() or 1, 4),
-        object_store_memory=OBJECT_STORE_BYTES,
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level="ERROR",
-    )
-    logging.getLogger("ray.serve").setLevel(logging.WARNING)
-    grpc_port = free_port()
-    serve.start(
-        http_options={"host": "127.0.0.1", "port": free_port()},
-        grpc_options={"port": grpc_port, "grpc_servicer_functions": SERVICERS},
-        logging_config={"log_level": "WARNING", "enable_access_log": False},
-    )
-    return Cluster(grpc_port, Path(context.address_info["session_dir"]) / "logs")
+    def read(self) -> bytes | None:
+        """The stored configuration; None if nothing was ever configured."""
+        from ray.experimental.internal_kv import _internal_kv_get
+
+        stored: bytes | None = _internal_kv_get(self._key)
+        return stored
+
+    def write(self, value: bytes) -> None:
+        """Stores a configuration."""
+        from ray.experimental.internal_kv import _internal_kv_put
+
+        _internal_kv_put(self._key, value)
 
 
-def run_applications(applications: Mapping[str, Any]) -> None:
-    """Deploys all applications side by side and waits until each is ready.
+class RayMeter(Meter):
+    """Metrics by way of Ray's agent, which Prometheus scrapes on every node."""
 
-    Raises:
-        RuntimeError: an application could not start; the text says why.
-    """
-    from ray import serve
+    def __init__(self) -> None:
+        """Metrics are created as they are first used."""
+        self._families: dict[str, Any] = {}
 
-    targets = [
-        serve.RunTarget(target=application, name=name, route_prefix=f"/{name}")
-        for name, application in applications.items()
-    ]
-    serve.run_many(targets, wait_for_applications_running=True)
+    def count(self, metric: Metric, amount: float = 1, **labels: str) -> None:
+        """Raises a counter."""
+        from ray.util.metrics import Counter
 
+        self._family(Counter, metric).inc(amount, labels)
 
-def stop_cluster() -> None:
-    """Stops Ray Serve and Ray; safe to call when they never started or are dead."""
-    import ray
+    def observe(self, metric: Metric, value: float, **labels: str) -> None:
+        """Adds to a histogram."""
+        from ray.util.metrics import Histogram
 
-    ray.shutdown()
+        self._family(Histogram, metric, boundaries=list(metric.boundaries)).observe(value, labels)
 
+    def gauge(self, metric: Metric, value: float, **labels: str) -> None:
+        """Sets a gauge."""
+        from ray.util.metrics import Gauge
 
-def free_port() -> int:
-    """A TCP port that nothing listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+        self._family(Gauge, metric).set(value, labels)
 
-
-def _ray_environment(state_dir: Path) -> dict[str, str]:
-    return {
-        "RAY_SERVE_ENABLE_HA_PROXY": "1",
-        "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
-        "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(state_dir / "haproxy.cfg"),
-        "RAY_SERVE_HAPROXY_SOCKET_PATH": str(state_dir / "admin.sock"),
-        "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(state_dir),
-        "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(state_dir / "server-state"),
-        "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": str(state_dir / "metrics.sock"),
-        "RAY_SERVE_HAPROXY_METRICS_PORT": str(free_port()),
-        "RAY_SERVE_HAPROXY_STATS_PORT": str(free_port()),
-        "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(free_port()),  # by default the gateway's own ports
-        "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT": str(free_port()),
-        "RAY_SERVE_HAPROXY_NBTHREAD": str(min(os.cpu_count() or 1, 4)),
-        "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "0",
-        "RAY_USAGE_STATS_ENABLED": "0",
-        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-        "TF_CPP_MIN_LOG_LEVEL": "2",
-    }
+    def _family(self, kind: Any, metric: Metric, **options: Any) -> Any:
+        if metric.name not in self._families:
+            self._families[metric.name] = kind(
+                metric.name, description=metric.description, tag_keys=metric.labels, **options
+            )
+        return self._families[metric.name]

@@ -1,7 +1,8 @@
 """Pen strokes -> ink tensor -> class probabilities, as functions of arrays."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import shapely
@@ -19,13 +20,16 @@ class InkOptions:
         max_points: most points that the model reads.
         box: length of the longest side after scaling.
         simplify_tolerance: largest distance, in box units, that simplification may move the line.
-        length_buckets: padded lengths, rising; the last is at least max_points.
     """
 
     max_points: int
     box: float
     simplify_tolerance: float
-    length_buckets: tuple[int, ...]
+
+    @classmethod
+    def from_manifest(cls, options: Mapping[str, Any]) -> "InkOptions":
+        """Reads a manifest's `options`."""
+        return cls(options["max_points"], options["box"], options["simplify_tolerance"])
 
 
 def to_ink(strokes: Sequence[Stroke], options: InkOptions, field: str) -> np.ndarray:
@@ -75,14 +79,9 @@ def _thin(ink: np.ndarray, max_points: int) -> np.ndarray:
     return thinned
 
 
-def pad_inks(inks: Sequence[np.ndarray], options: InkOptions) -> dict[str, np.ndarray]:
-    """Pads drawings to the smallest bucket that holds the longest: [points, 3] each -> [batch, time, 3]."""
-    lengths = np.array([len(ink) for ink in inks], np.int32)
-    time = next(bucket for bucket in options.length_buckets if bucket >= lengths.max())
-    batch = np.zeros((len(inks), time, 3), np.float32)
-    for row, ink in zip(batch, inks, strict=True):
-        row[: len(ink)] = ink
-    return {"ink": batch, "lengths": lengths}
+def to_rows(inks: Sequence[np.ndarray]) -> list[dict[str, np.ndarray]]:
+    """Drawings as rows of the model's inputs: [points, 3] each -> ink [points, 3] and lengths []."""
+    return [{"ink": ink, "lengths": np.array(len(ink), np.int32)} for ink in inks]
 
 
 def rank_classes(probabilities: np.ndarray, labels: Sequence[str], top_k: int) -> list[list[tuple[str, float]]]:

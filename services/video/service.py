@@ -1,52 +1,52 @@
 """The video service's RPCs."""
 
 import asyncio
+from collections.abc import Sequence
 
 import numpy as np
-from seqserve.model.v1 import model_service_pb2 as model_pb
+from seqserve.model.v1.model_service_pb2 import ModelVersion
 from seqserve.video.v1 import video_service_pb2 as pb
+from seqserve.video.v1 import video_service_pb2_grpc as pb_grpc
 
-from services.runtime.artifact import Model
-from services.runtime.description import describe
+from services.runtime.deadline import Deadline
+from services.runtime.execution.servable import Servable
 from services.runtime.rpc import unary
+from services.runtime.versions.repository import Repository
 from services.video.transforms import ClipOptions, decode_clip, rank_classes
 
 DEFAULT_TOP_K = 5
 
 
-class VideoService:
-    """Classifies clips with one model."""
+class VideoService(pb_grpc.VideoServiceServicer):
+    """Classifies clips with the model of its name, which returns `probabilities`. The gateway has the uploads."""
 
+    MODEL = "video"
     INPUTS = frozenset({"frames"})
 
-    def __init__(self, model: Model) -> None:
-        """Takes a loaded model that reads `frames` and returns `probabilities`."""
-        options = model.manifest.options
-        self._model = model
-        self._options = ClipOptions(
-            frames=options["frames"], height=options["height"], width=options["width"], fps=options["fps"]
-        )
+    def __init__(self, repository: Repository[Servable]) -> None:
+        """Takes a repository that holds the model."""
+        self._repository = repository
 
     @unary(pb.ClassifyVideoResponse)
-    async def ClassifyVideo(self, request: pb.ClassifyVideoRequest) -> pb.ClassifyVideoResponse:
-        clips = [await self._decode(clip.content, i) for i, clip in enumerate(request.clips)]
-        outputs = await self._model.predict({"frames": np.stack(clips)}) if clips else {}
-        return _response(outputs, self._model, request.top_k or DEFAULT_TOP_K)
+    async def ClassifyVideo(
+        self, request: pb.ClassifyVideoRequest, deadline: Deadline | None
+    ) -> pb.ClassifyVideoResponse:
+        with self._repository.lease(self.MODEL) as model:
+            options = ClipOptions.from_manifest(model.manifest.options)
+            clips = [await _decode(clip.content, options, i) for i, clip in enumerate(request.clips)]
+            rows = [{"frames": clip} for clip in clips]
+            outputs = await model.infer_rows(rows, deadline)
+        self._repository.shadow(self.MODEL, model.version, lambda other: other.infer_rows(rows), outputs)
+        probabilities = [row["probabilities"] for row in outputs]
+        results = _results(probabilities, model.manifest.labels, request.top_k or DEFAULT_TOP_K)
+        return pb.ClassifyVideoResponse(model=ModelVersion(name=model.name, version=model.version), results=results)
 
-    @unary(model_pb.DescribeModelResponse)
-    async def DescribeModel(self, request: model_pb.DescribeModelRequest) -> model_pb.DescribeModelResponse:
-        return describe(self._model)
 
-    async def _decode(self, content: bytes, index: int) -> np.ndarray:
-        # Decoding takes milliseconds and releases the GIL; the event loop must not wait for it.
-        return await asyncio.to_thread(decode_clip, content, self._options, f"clips[{index}].content")
+async def _decode(content: bytes, options: ClipOptions, index: int) -> np.ndarray:
+    # Decoding takes milliseconds and releases the GIL; the event loop must not wait for it.
+    return await asyncio.to_thread(decode_clip, content, options, f"clips[{index}].content")
 
 
-def _response(outputs: dict[str, np.ndarray], model: Model, top_k: int) -> pb.ClassifyVideoResponse:
-    rows = rank_classes(outputs["probabilities"], model.manifest.labels, top_k) if outputs else []
-    return pb.ClassifyVideoResponse(
-        model=describe(model).model,
-        results=[
-            pb.ClipPrediction(predictions=[pb.ClassPrediction(label=c, probability=p) for c, p in row]) for row in rows
-        ],
-    )
+def _results(probabilities: Sequence[np.ndarray], labels: Sequence[str], top_k: int) -> list[pb.ClipPrediction]:
+    rows = rank_classes(np.stack(probabilities), labels, top_k) if probabilities else []
+    return [pb.ClipPrediction(predictions=[pb.ClassPrediction(label=c, probability=p) for c, p in row]) for row in rows]

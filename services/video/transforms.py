@@ -1,9 +1,10 @@
 """Encoded clip -> frames tensor -> class probabilities, as functions of bytes and arrays."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import av
 import numpy as np
@@ -33,6 +34,11 @@ class ClipOptions:
     height: int
     width: int
     fps: float
+
+    @classmethod
+    def from_manifest(cls, options: Mapping[str, Any]) -> "ClipOptions":
+        """Reads a manifest's `options`."""
+        return cls(options["frames"], options["height"], options["width"], options["fps"])
 
 
 def decode_clip(content: bytes, options: ClipOptions, field: str) -> np.ndarray:

@@ -4,9 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.runtime.errors import InvalidInput
-from services.sketch.transforms import InkOptions, pad_inks, rank_classes, to_ink
+from services.sketch.transforms import InkOptions, rank_classes, to_ink, to_rows
 
-OPTIONS = InkOptions(max_points=64, box=255, simplify_tolerance=2.0, length_buckets=(32, 64))
+OPTIONS = InkOptions(max_points=64, box=255, simplify_tolerance=2.0)
 
 
 def stroke(*points):
@@ -58,12 +58,14 @@ def test_bad_strokes_are_named(strokes, field, said):
     assert said in caught.value.message
 
 
-def test_batches_are_padded_to_the_smallest_bucket():
+def test_a_drawing_becomes_a_row_that_knows_its_length():
     inks = [np.ones((n, 3), np.float32) for n in (5, 33)]
-    batch = pad_inks(inks, OPTIONS)
-    assert batch["ink"].shape == (2, 64, 3)
-    assert batch["lengths"].tolist() == [5, 33]
-    assert batch["ink"][0, 5:].sum() == 0
+    rows = to_rows(inks)
+    assert [row["ink"].shape for row in rows] == [(5, 3), (33, 3)]
+    assert [(int(row["lengths"]), row["lengths"].dtype, row["lengths"].shape) for row in rows] == [
+        (5, np.int32, ()),
+        (33, np.int32, ()),
+    ]
 
 
 def test_classes_are_ranked_by_falling_probability():
