@@ -21,21 +21,32 @@ Data = Annotated[Path | None, typer.Option("--data", help="folder of the data; s
 
 @app.command()
 def up(
-    models: Annotated[Path, typer.Option(help="folder of the models, <name>/<version>/ each")] = MODELS_DIR,
+    models: Annotated[str, typer.Option(help="folder or URL of the models, <name>/<version>/ each")] = str(MODELS_DIR),
     host: Annotated[str, typer.Option(help="address to listen on")] = "127.0.0.1",
     rest_port: Annotated[int, typer.Option(help="port of the REST door")] = 8501,
     grpc_port: Annotated[int, typer.Option(help="port of the gRPC door")] = 8500,
     redis_url: Annotated[str, typer.Option(help="Redis to use; a private one is started without it")] = "",
     replicas: Annotated[int, typer.Option(help="replicas per service", min=1)] = 1,
+    allow_unsigned: Annotated[
+        bool, typer.Option("--allow-unsigned", help="load SavedModels that have no manifest; they are code: trust them")
+    ] = False,
+    model_config: Annotated[
+        Path | None, typer.Option(help="JSON list of seqserve.model.v1.ModelConfig: policies, labels, canary, shadow")
+    ] = None,
 ) -> None:
     """Start the whole platform on this machine."""
-    from services.platform.supervisor import PlatformError, PlatformOptions, run_platform
-    from services.runtime.artifact import ArtifactError
+    from google.protobuf.json_format import MessageToDict
 
-    options = PlatformOptions(models, host, rest_port, grpc_port, redis_url, replicas)
+    from services.configure import read_configs
+    from services.platform.supervisor import PlatformError, PlatformOptions, run_platform
+
+    folder = models if "://" in models else str(Path(models).resolve())
     try:
+        configs = read_configs(model_config) if model_config else []
+        served = [MessageToDict(config, preserving_proto_field_name=True) for config in configs]
+        options = PlatformOptions(folder, host, rest_port, grpc_port, redis_url, replicas, allow_unsigned, served)
         run_platform(options, console)
-    except (PlatformError, ArtifactError, FileNotFoundError) as error:
+    except (PlatformError, OSError, ValueError) as error:
         _fail(str(error))
 
 
@@ -77,6 +88,52 @@ def evaluate(
     """Measure an exported model."""
     for name, value in _import_recipe(recipe, "evaluate").evaluate(model, data).items():
         console.print(f"{name:32} {value:.4f}")
+
+
+@app.command()
+def measure(
+    model: Annotated[Path, typer.Option("--model", help="folder of one version")],
+    rounds: Annotated[int, typer.Option(help="timed calls of each graph in each cell", min=1)] = 30,
+    threads: Annotated[int, typer.Option(help="TensorFlow's threads; 0 leaves it to TensorFlow", min=0)] = 1,
+) -> None:
+    """Measure on this machine which graph is fastest at which batch size and length; rewrites the manifest."""
+    try:
+        cells = import_module("training.recipe.measure").measure_version(model, rounds, threads)
+    except (OSError, ValueError) as error:
+        _fail(str(error))
+    for cell in cells:
+        console.print("  ".join(f"{name} {value}" for name, value in cell.items()))
+
+
+@app.command()
+def configure(
+    file: Annotated[Path | None, typer.Argument(help="JSON list of seqserve.model.v1.ModelConfig to apply")] = None,
+    target: Annotated[str, typer.Option(help="host:port of the gRPC door")] = "localhost:8500",
+) -> None:
+    """Tell a running platform which versions to serve, and show which ones it serves."""
+    from services.configure import configure as configure_platform
+
+    try:
+        console.print(configure_platform(file, target))
+    except (OSError, ValueError) as error:
+        _fail(str(error))
+
+
+@app.command()
+def predict(
+    service: Annotated[str, typer.Argument(help="sketch, forecast or video", metavar="SERVICE")],
+    file: Annotated[Path, typer.Argument(help="drawings (JSON strokes, or Quick, Draw! ndjson), ds,y CSV, or a clip")],
+    target: Annotated[str, typer.Option(help="host:port of a running platform's gRPC door")] = "localhost:8500",
+    limit: Annotated[int, typer.Option(help="most drawings to read from an ndjson file", min=1, max=256)] = 10,
+) -> None:
+    """Ask a running platform about a file."""
+    from services.client.errors import CallError
+    from services.predict import predict as predict_file
+
+    try:
+        console.print(predict_file(service, file, target, limit))
+    except (CallError, OSError, ValueError) as error:
+        _fail(str(error))
 
 
 @app.command()
