@@ -1,5 +1,6 @@
 """The REST door: a FastAPI application around the middle that both doors share."""
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
@@ -13,14 +14,18 @@ from fastapi_offline import FastAPIOffline
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
+from services.gateway.catalogue import Catalogue
 from services.gateway.inference import Inference
 from services.gateway.middleware import BodyLimitMiddleware, RequestMiddleware
+from services.gateway.oip.rest import router as oip_router
 from services.gateway.routes import router
 from services.gateway.settings import GatewaySettings
+from services.gateway.tfserving.rest import router as tfserving_router
 from services.gateway.violations import to_invalid_input
 from services.runtime.errors import (
     INTERNAL_MESSAGE,
     Internal,
+    Overloaded,
     PayloadTooLarge,
     ServiceError,
     grpc_code,
@@ -41,8 +46,11 @@ def build_app(inference: Inference, settings: GatewaySettings) -> FastAPI:
         version="1",
     )
     app.state.inference = inference
+    app.state.catalogue = Catalogue(inference, settings.model_control, settings.load_timeout_s)
     app.state.settings = settings
     app.include_router(router)
+    app.include_router(oip_router)
+    app.include_router(tfserving_router)
     app.add_exception_handler(ServiceError, _on_service_error)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
     app.add_exception_handler(ValidationError, _on_validation_error)
@@ -56,7 +64,10 @@ def build_app(inference: Inference, settings: GatewaySettings) -> FastAPI:
 async def _on_service_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, ServiceError)
     field = _name_as_sent(request, error.field)
-    return _respond(request, http_status(error).value, grpc_code(error).name, error.message, field)
+    response = _respond(request, http_status(error).value, grpc_code(error).name, error.message, field)
+    if isinstance(error, Overloaded) and error.retry_after_s:
+        response.headers["retry-after"] = str(math.ceil(error.retry_after_s))
+    return response
 
 
 def _name_as_sent(request: Request, field: str) -> str:

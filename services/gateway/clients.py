@@ -13,15 +13,17 @@ from services.gateway.metrics import READY
 from services.runtime.errors import (
     INTERNAL_MESSAGE,
     DeadlineExceeded,
+    FailedPrecondition,
     Internal,
     InvalidInput,
+    NotFound,
     Overloaded,
     ServiceError,
     Unavailable,
 )
-from services.runtime.rpc import DETAILS_KEY, ERROR_DOMAIN, REQUEST_ID_KEY
+from services.runtime.rpc import DETAILS_KEY, ERROR_DOMAIN, REQUEST_ID_KEY, TIMEOUT_KEY
 
-DESCRIBE = "/seqserve.model.v1.ModelService/DescribeModel"
+DESCRIBE = "/seqserve.model.v1.ModelService/DescribeModels"
 POLL_INTERVAL_S = 2.0
 POLL_TIMEOUT_S = 5.0
 # Every RPC is idempotent: a call that a dying replica drops goes to another one, within the deadline.
@@ -41,6 +43,12 @@ RETRY_POLICY = {
     "retryThrottling": {"maxTokens": 100, "tokenRatio": 0.1},
 }
 
+OWN_WORDS: dict[grpc.StatusCode, type[ServiceError]] = {
+    grpc.StatusCode.INVALID_ARGUMENT: InvalidInput,
+    grpc.StatusCode.NOT_FOUND: NotFound,
+    grpc.StatusCode.FAILED_PRECONDITION: FailedPrecondition,
+}
+
 log = structlog.get_logger(__name__)
 
 
@@ -51,12 +59,21 @@ class ServiceClient:
     Attributes:
         name: name of the service, which is its Ray Serve application.
         channel: channel to the ingress.
-        model: what the service said of its model at the last poll; None while it does not answer.
+        models: what the service said of its models at the last poll; None while it does not answer.
+        needs: model without which the service is of no use; "" for none.
     """
 
     name: str
     channel: grpc.aio.Channel
-    model: model_pb.DescribeModelResponse | None = field(default=None)
+    models: dict[str, model_pb.ModelDescription] | None = field(default=None)
+    needs: str = ""
+
+    @property
+    def is_ready(self) -> bool:
+        """The service answered at the last poll, and has a version of the model that it needs."""
+        if self.models is None:
+            return False
+        return not self.needs or bool(self.needs in self.models and self.models[self.needs].default_version)
 
     async def call(self, method: str, request: bytes, timeout_s: float, request_id: str) -> bytes:
         """Sends one unary RPC and returns the serialized answer.
@@ -65,30 +82,46 @@ class ServiceClient:
             ServiceError: the error that the service answered with, or that its absence means.
         """
         rpc = self.channel.unary_unary(method)
-        metadata = (("application", self.name), (REQUEST_ID_KEY, request_id))
+        metadata = (
+            ("application", self.name),
+            (REQUEST_ID_KEY, request_id),
+            (TIMEOUT_KEY, str(int(timeout_s * 1000))),
+        )
         try:
             return await rpc(request, timeout=timeout_s, metadata=metadata)
         except grpc.aio.AioRpcError as error:
             raise _to_service_error(error, self.name) from None
 
+    async def refresh(self) -> None:
+        """Asks the service for its models now.
+
+        Raises:
+            ServiceError: it does not answer.
+        """
+        answer = model_pb.DescribeModelsResponse.FromString(await self.call(DESCRIBE, b"", POLL_TIMEOUT_S, ""))
+        self.models = {model.name: model for model in answer.models}
+
     async def watch(self) -> None:
-        """Keeps `model` true, for readiness and cache keys, until cancelled."""
+        """Keeps `models` true, for routing, readiness and cache keys, until cancelled."""
         while True:
+            known = self.models
             try:
-                answer = await self.call(DESCRIBE, b"", POLL_TIMEOUT_S, "")
-                model = model_pb.DescribeModelResponse.FromString(answer)
-                if self.model != model:
-                    log.info("service ready", service_name=self.name, version=model.model.version)
-                self.model = model
+                await self.refresh()
+                if known is None or _defaults(known) != _defaults(self.models or {}):
+                    log.info("service ready", service_name=self.name, models=_defaults(self.models or {}))
             except ServiceError as error:
-                if self.model is not None:
+                if known is not None:
                     log.warning("service lost", service_name=self.name, error=error.message)
-                self.model = None
-            READY.labels(self.name).set(self.model is not None)
-            await asyncio.sleep(POLL_INTERVAL_S if self.model else POLL_INTERVAL_S / 4)
+                self.models = None
+            READY.labels(self.name).set(self.is_ready)
+            await asyncio.sleep(POLL_INTERVAL_S if self.models is not None else POLL_INTERVAL_S / 4)
 
 
-def open_client(name: str, target: str, max_message_bytes: int) -> ServiceClient:
+def _defaults(models: dict[str, model_pb.ModelDescription]) -> dict[str, str]:
+    return {name: model.default_version for name, model in models.items()}
+
+
+def open_client(name: str, target: str, max_message_bytes: int, needs: str = "") -> ServiceClient:
     """Opens a channel of its own, so that one service's traffic does not queue behind another's."""
     options = [
         ("grpc.max_send_message_length", max_message_bytes),
@@ -96,35 +129,38 @@ def open_client(name: str, target: str, max_message_bytes: int) -> ServiceClient
         ("grpc.service_config", json.dumps(RETRY_POLICY)),
         ("grpc.use_local_subchannel_pool", 1),
     ]
-    return ServiceClient(name, grpc.aio.insecure_channel(target, options=options))
+    return ServiceClient(name, grpc.aio.insecure_channel(target, options=options), needs=needs)
 
 
 def _to_service_error(error: grpc.aio.AioRpcError, service: str) -> ServiceError:
     """What a failed call means. Only text that our own services wrote reaches the client."""
-    field_name, message, ours = _read_details(error)
+    field_name, message, retry_after_s, ours = _read_details(error)
     code = error.code()
-    if code is grpc.StatusCode.INVALID_ARGUMENT and ours:
-        return InvalidInput(message, field_name)
+    if ours and code in OWN_WORDS:
+        return OWN_WORDS[code](message, field_name)
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         return DeadlineExceeded(f"the {service} service did not answer in time")
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
-        return Overloaded(f"the {service} service is at its limit; try again later")
+        return Overloaded(f"the {service} service is at its limit; try again later", retry_after_s=retry_after_s)
     if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.NOT_FOUND):
         return Unavailable(f"the {service} service is not available")
     log.error("service failed", service_name=service, code=code.name, details=(error.details() or "")[:500])
     return Internal(INTERNAL_MESSAGE)
 
 
-def _read_details(error: grpc.aio.AioRpcError) -> tuple[str, str, bool]:
-    """Field, message, and whether the details carry our domain."""
+def _read_details(error: grpc.aio.AioRpcError) -> tuple[str, str, float, bool]:
+    """Field, message, seconds until a retry, and whether the details carry our domain."""
     raw = dict(error.trailing_metadata() or ()).get(DETAILS_KEY)
     if not isinstance(raw, bytes):
-        return "", "", False
+        return "", "", 0.0, False
     status = status_pb2.Status.FromString(raw)
     info, bad_request = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
+    retry = error_details_pb2.RetryInfo()
     for detail in status.details:
-        _ = detail.Unpack(info) or detail.Unpack(bad_request)
+        _ = detail.Unpack(info) or detail.Unpack(bad_request) or detail.Unpack(retry)
+    retry_after_s = retry.retry_delay.seconds + retry.retry_delay.nanos / 1e9
+    field_name, message = "", status.message
     if bad_request.field_violations:
         violation = bad_request.field_violations[0]
-        return violation.field, violation.description, info.domain == ERROR_DOMAIN
-    return "", status.message, info.domain == ERROR_DOMAIN
+        field_name, message = violation.field, violation.description
+    return field_name, message, retry_after_s, info.domain == ERROR_DOMAIN

@@ -1,4 +1,4 @@
-"""The RPCs that the gateway offers, one per service."""
+"""The RPCs that the gateway calls."""
 
 from seqserve.forecast.v1 import forecast_service_pb2 as forecast_pb
 from seqserve.sketch.v1 import sketch_service_pb2 as sketch_pb
@@ -11,4 +11,8 @@ CLASSIFY_SKETCH = Endpoint(
 )
 FORECAST = Endpoint("forecast", "/seqserve.forecast.v1.ForecastService/Forecast", forecast_pb.ForecastResponse)
 CLASSIFY_VIDEO = Endpoint("video", "/seqserve.video.v1.VideoService/ClassifyVideo", video_pb.ClassifyVideoResponse)
-SERVICES = ("sketch", "forecast", "video")
+INFER = "/seqserve.model.v1.ModelService/Infer"
+CONFIGURE_MODELS = "/seqserve.model.v1.ModelService/ConfigureModels"
+TYPED_SERVICES = ("sketch", "forecast", "video")  # each serves the model of its name
+ANY_MODEL_SERVICE = "savedmodel"  # serves every other model in the repository
+SERVICES = (*TYPED_SERVICES, ANY_MODEL_SERVICE)

@@ -1,36 +1,35 @@
 """The gRPC door: the typed services, health (grpc.health.v1) and reflection."""
 
 import asyncio
-import time
-from collections.abc import Callable, Sequence
-from typing import Any
-from uuid import uuid4
+from collections.abc import AsyncIterable, Sequence
 
 import grpc
-import structlog
-from google.protobuf.message import Message
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
-from pydantic import ValidationError
 from seqserve.forecast.v1 import forecast_service_pb2 as forecast_pb
 from seqserve.forecast.v1 import forecast_service_pb2_grpc as forecast_grpc
+from seqserve.model.v1 import model_service_pb2 as model_pb
+from seqserve.model.v1 import model_service_pb2_grpc as model_grpc
 from seqserve.sketch.v1 import sketch_service_pb2 as sketch_pb
 from seqserve.sketch.v1 import sketch_service_pb2_grpc as sketch_grpc
 from seqserve.video.v1 import video_service_pb2 as video_pb
 from seqserve.video.v1 import video_service_pb2_grpc as video_grpc
 
 from services.forecast.schema import ForecastRequest
+from services.gateway.catalogue import Catalogue
+from services.gateway.door import Door
 from services.gateway.endpoints import CLASSIFY_SKETCH, CLASSIFY_VIDEO, FORECAST
-from services.gateway.inference import Call, Endpoint, Inference, Response
-from services.gateway.metrics import REQUESTS
+from services.gateway.inference import Call, Inference
+from services.gateway.model_servicer import ModelServicer
+from services.gateway.oip.grpc_service import InferenceService
 from services.gateway.settings import GatewaySettings
-from services.gateway.violations import to_invalid_input
-from services.runtime.errors import INTERNAL_MESSAGE, Internal, ServiceError, grpc_code
-from services.runtime.rpc import REQUEST_ID_KEY, set_error
+from services.gateway.streams.admission import StreamAdmission
+from services.gateway.streams.sketch import STREAM_SKETCH, SketchStream
+from services.gateway.streams.upload import UPLOAD_VIDEO, classify_upload
+from services.gateway.tfserving.grpc_service import add_tfserving
 from services.sketch.schema import ClassifySketchesRequest
 from services.video.schema import ClassifyVideosRequest
 
-CACHE_KEY = "x-seqserve-cache"
 HEALTH_INTERVAL_S = 0.5
 SERVICE_NAMES = {
     "sketch": sketch_pb.DESCRIPTOR.services_by_name["SketchService"].full_name,
@@ -38,72 +37,26 @@ SERVICE_NAMES = {
     "video": video_pb.DESCRIPTOR.services_by_name["VideoService"].full_name,
 }
 
-log = structlog.get_logger(__name__)
-Parse = Callable[[Any], Any]
-
-
-class Door:
-    """Validates a message, asks for the answer, and puts errors into the context."""
-
-    def __init__(self, inference: Inference, timeout_s: float) -> None:
-        """Takes the middle and the longest time that a request may take."""
-        self._inference = inference
-        self._timeout_s = timeout_s
-
-    async def answer(
-        self, endpoint: Endpoint[Response], parse: Parse, message: Message, context: grpc.aio.ServicerContext
-    ) -> Response:
-        """Answers one RPC."""
-        started = time.perf_counter()
-        call = self._read_call(context)
-        code = grpc.StatusCode.OK
-        with structlog.contextvars.bound_contextvars(request_id=call.request_id):
-            try:
-                await context.send_initial_metadata([(REQUEST_ID_KEY, call.request_id)])
-                request = parse(message).to_proto()
-                answer = await self._inference.infer(endpoint, request, call)
-                context.set_trailing_metadata([(CACHE_KEY, answer.cache)])
-            except Exception as error:
-                meaning = _to_service_error(error)
-                code = grpc_code(meaning)
-                set_error(context, meaning)
-                return endpoint.response_type()
-            else:
-                return answer.response
-            finally:
-                duration_s = time.perf_counter() - started
-                REQUESTS.labels("grpc", endpoint.method, code.name).observe(duration_s)
-                log.info("rpc", method=endpoint.method, code=code.name, duration_s=round(duration_s, 5))
-
-    def _read_call(self, context: grpc.aio.ServicerContext) -> Call:
-        metadata = {str(key): value for key, value in context.invocation_metadata() or ()}
-        remaining_s = context.time_remaining()
-        return Call(
-            request_id=str(metadata.get(REQUEST_ID_KEY) or uuid4().hex)[:64],
-            timeout_s=self._timeout_s if remaining_s is None else min(remaining_s, self._timeout_s),
-            bypass_cache="no-cache" in str(metadata.get("cache-control", "")),
-        )
-
-
-def _to_service_error(error: Exception) -> ServiceError:
-    if isinstance(error, ServiceError):
-        return error
-    if isinstance(error, ValidationError):
-        return to_invalid_input(error.errors())
-    log.error("request failed", exc_info=error)
-    return Internal(INTERNAL_MESSAGE)
-
 
 class SketchServicer(sketch_grpc.SketchServiceServicer):
     """seqserve.sketch.v1.SketchService."""
 
-    def __init__(self, door: Door) -> None:
+    def __init__(self, door: Door, inference: Inference, admission: StreamAdmission) -> None:
         self._door = door
+        self._inference = inference
+        self._admission = admission
 
     async def ClassifySketch(
         self, request: sketch_pb.ClassifySketchRequest, context: grpc.aio.ServicerContext
     ) -> sketch_pb.ClassifySketchResponse:
         return await self._door.answer(CLASSIFY_SKETCH, ClassifySketchesRequest.from_proto, request, context)
+
+    async def StreamSketch(
+        self, request_iterator: AsyncIterable[sketch_pb.StreamSketchRequest], context: grpc.aio.ServicerContext
+    ) -> None:
+        async with self._door.open(context, STREAM_SKETCH) as call, self._admission.admit(STREAM_SKETCH):
+            stream = SketchStream(self._inference, call, context.write)
+            await stream.run(self._admission.receive(request_iterator))
 
 
 class ForecastServicer(forecast_grpc.ForecastServiceServicer):
@@ -121,19 +74,33 @@ class ForecastServicer(forecast_grpc.ForecastServiceServicer):
 class VideoServicer(video_grpc.VideoServiceServicer):
     """seqserve.video.v1.VideoService."""
 
-    def __init__(self, door: Door) -> None:
+    def __init__(self, door: Door, inference: Inference, admission: StreamAdmission, max_request_bytes: int) -> None:
         self._door = door
+        self._inference = inference
+        self._admission = admission
+        self._max_request_bytes = max_request_bytes
 
     async def ClassifyVideo(
         self, request: video_pb.ClassifyVideoRequest, context: grpc.aio.ServicerContext
     ) -> video_pb.ClassifyVideoResponse:
         return await self._door.answer(CLASSIFY_VIDEO, ClassifyVideosRequest.from_proto, request, context)
 
+    async def UploadVideo(
+        self, request_iterator: AsyncIterable[video_pb.UploadVideoRequest], context: grpc.aio.ServicerContext
+    ) -> video_pb.UploadVideoResponse:
+        async def handle(call: Call) -> tuple[video_pb.UploadVideoResponse, str]:
+            async with self._admission.admit(UPLOAD_VIDEO):
+                requests = self._admission.receive(request_iterator)
+                answer = await classify_upload(requests, self._max_request_bytes, self._inference, call)
+            return answer.response, answer.cache
+
+        return await self._door.run(context, UPLOAD_VIDEO, video_pb.UploadVideoResponse, handle)
+
 
 def build_grpc_server(
-    inference: Inference, settings: GatewaySettings
+    inference: Inference, settings: GatewaySettings, closing: asyncio.Event | None = None
 ) -> tuple[grpc.aio.Server, health.aio.HealthServicer]:
-    """Builds the server, bound to its port.
+    """Builds the server, bound to its port; once `closing` is set, it refuses calls.
 
     Raises:
         RuntimeError: the port is taken.
@@ -144,13 +111,20 @@ def build_grpc_server(
         ("grpc.so_reuseport", 0),
     ]
     server = grpc.aio.server(options=options)
-    door = Door(inference, settings.request_timeout_s)
-    sketch_grpc.add_SketchServiceServicer_to_server(SketchServicer(door), server)
+    door = Door(inference, settings.request_timeout_s, closing)
+    admission = StreamAdmission(settings.max_streams, settings.stream_idle_timeout_s, settings.stream_lifetime_s)
+    sketch_grpc.add_SketchServiceServicer_to_server(SketchServicer(door, inference, admission), server)
     forecast_grpc.add_ForecastServiceServicer_to_server(ForecastServicer(door), server)
-    video_grpc.add_VideoServiceServicer_to_server(VideoServicer(door), server)
+    video = VideoServicer(door, inference, admission, settings.max_request_bytes)
+    video_grpc.add_VideoServiceServicer_to_server(video, server)
+    catalogue = Catalogue(inference, settings.model_control, settings.load_timeout_s)
+    model_grpc.add_ModelServiceServicer_to_server(ModelServicer(door, catalogue), server)
+    server.add_generic_rpc_handlers([InferenceService(catalogue, door, admission).handlers()])
+    add_tfserving(server, door, catalogue, settings.max_request_bytes)
     health_servicer = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
-    names = [*SERVICE_NAMES.values(), health.SERVICE_NAME, reflection.SERVICE_NAME]
+    model_service = model_pb.DESCRIPTOR.services_by_name["ModelService"].full_name
+    names = [*SERVICE_NAMES.values(), model_service, health.SERVICE_NAME, reflection.SERVICE_NAME]
     reflection.enable_server_reflection(names, server)
     try:
         server.add_insecure_port(f"{settings.host}:{settings.grpc_port}")
@@ -163,8 +137,8 @@ async def report_health(inference: Inference, servicer: health.aio.HealthService
     """Keeps grpc.health.v1 in step with the services, until cancelled; "" is serving when all are."""
     serving, not_serving = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
     while True:
-        ready = {name: client.model is not None for name, client in inference.clients.items()}
-        for name, is_ready in ready.items():
-            await servicer.set(SERVICE_NAMES[name], serving if is_ready else not_serving)
+        ready = {name: client.is_ready for name, client in inference.clients.items()}
+        for name, full_name in SERVICE_NAMES.items():
+            await servicer.set(full_name, serving if ready[name] else not_serving)
         await servicer.set("", serving if all(ready.values()) else not_serving)
         await asyncio.sleep(HEALTH_INTERVAL_S)

@@ -1,9 +1,11 @@
 """The transport-free middle: a validated request in, an answer out, through the cache. Both doors use it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
 
 from google.protobuf.message import Message
+from seqserve.model.v1.model_service_pb2 import ModelDescription
 
 from services.gateway.cache import ResponseCache, cache_key
 from services.gateway.clients import ServiceClient
@@ -18,7 +20,7 @@ class Endpoint(Generic[Response]):
     """One RPC of one service.
 
     Attributes:
-        service: name of the service ("sketch").
+        service: name of the service, and of the model that answers ("sketch").
         method: full gRPC method path.
         response_type: message that it answers with.
     """
@@ -52,36 +54,64 @@ class Call:
 
 
 @dataclass(frozen=True)
+class Target:
+    """The model version that is expected to answer.
+
+    Attributes:
+        model: model name.
+        version: version number as text.
+        digest: SHA-256 over its files.
+    """
+
+    model: str
+    version: str
+    digest: str
+
+
+@dataclass(frozen=True)
 class Inference:
     """Answers requests from the cache or the services."""
 
     clients: dict[str, ServiceClient]
     cache: ResponseCache | None
 
-    async def infer(self, endpoint: Endpoint[Response], request: Message, call: Call) -> Answer[Response]:
+    async def infer(
+        self, endpoint: Endpoint[Response], request: Message, call: Call, target: Target | None = None
+    ) -> Answer[Response]:
         """Answers one request.
+
+        Args:
+            endpoint: RPC to call.
+            request: its message.
+            call: what the client said around it.
+            target: model version that is going to answer; the service's own model, where it is left out.
 
         Raises:
             ServiceError: the service refused it or did not answer.
         """
         client = self.clients[endpoint.service]
+        target = target or find_target(client.models or {}, endpoint.service)
         payload = request.SerializeToString(deterministic=True)
         outcome: CacheOutcome = "bypass"
         key = ""
-        if self.cache and client.model and not call.bypass_cache:
+        if self.cache and target and target.digest and not call.bypass_cache:
             outcome = "miss"
-            key = cache_key(endpoint.method, client.model.digest, payload)
+            key = cache_key(endpoint.method, target.digest, payload)
             if (cached := await self.cache.get(key)) is not None:
                 CACHE.labels(endpoint.service, "hit").inc()
                 return Answer(endpoint.response_type.FromString(cached), "hit")
         CACHE.labels(endpoint.service, outcome).inc()
         answer = await client.call(endpoint.method, payload, call.timeout_s, call.request_id)
         response = endpoint.response_type.FromString(answer)
-        if self.cache and key and _same_model(client, response):
+        if self.cache and key and target and response.model.version == target.version:  # type: ignore[attr-defined]
             await self.cache.put(key, answer)
         return Answer(response, outcome)
 
 
-def _same_model(client: ServiceClient, response: Message) -> bool:
-    """Whether the version that answered is the one that the key was made for."""
-    return client.model is not None and response.model == client.model.model  # type: ignore[attr-defined]
+def find_target(models: Mapping[str, ModelDescription], name: str, version: str = "") -> Target | None:
+    """The version of a model that answers where a request names `version`; None if it is not there."""
+    model = models.get(name)
+    if not model:
+        return None
+    wanted = version or model.default_version
+    return next((Target(name, v.version, v.digest) for v in model.versions if v.version == wanted), None)

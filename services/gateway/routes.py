@@ -96,11 +96,13 @@ async def healthz() -> dict[str, str]:
 
 @router.get("/readyz", tags=["operation"])
 async def readyz(request: Request) -> JSONResponse:
-    """Every service answers (200), or not (503); tells the model versions."""
+    """Every service answers (200), or not (503); tells the version that answers for each model."""
     clients = _inference(request).clients
-    services = {name: c.model.model.version if c.model else None for name, c in clients.items()}
+    services = {name: client.is_ready for name, client in clients.items()}
+    models = {n: m.default_version for c in clients.values() for n, m in (c.models or {}).items()}
     ready = all(services.values())
-    return JSONResponse({"ready": ready, "services": services}, status_code=200 if ready else 503)
+    content = {"ready": ready, "services": services, "models": models}
+    return JSONResponse(content, status_code=200 if ready else 503)
 
 
 @router.get("/metrics", tags=["operation"])

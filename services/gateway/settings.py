@@ -16,7 +16,12 @@ class GatewaySettings(BaseSettings):
         cache_ttl_s: seconds that an answer is kept.
         cache_timeout_s: longest wait for Redis before the cache is passed by.
         request_timeout_s: longest wait for an answer; a client's shorter deadline goes before.
-        max_request_bytes: largest request body or message.
+        max_request_bytes: largest request body, message or uploaded clip.
+        max_streams: streams and uploads that may be open at the same time.
+        stream_idle_timeout_s: longest time between two messages of a stream's client.
+        stream_lifetime_s: longest time that a stream may be open.
+        model_control: whether clients may load, unload and configure models.
+        load_timeout_s: longest wait for that.
         log_level: lowest level that is logged.
     """
 
@@ -31,4 +36,9 @@ class GatewaySettings(BaseSettings):
     cache_timeout_s: float = Field(0.05, gt=0)
     request_timeout_s: float = Field(30, gt=0)
     max_request_bytes: int = Field(32 * 2**20, ge=1024)
+    max_streams: int = Field(256, ge=1)
+    stream_idle_timeout_s: float = Field(60, gt=0)
+    stream_lifetime_s: float = Field(600, gt=0)
+    model_control: bool = True
+    load_timeout_s: float = Field(600, gt=0)
     log_level: str = "info"

@@ -1,5 +1,6 @@
 """A real gateway over real services with real models and a real Redis, without Ray."""
 
+import asyncio
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,16 +21,23 @@ from services.gateway.grpc_server import build_grpc_server
 from services.gateway.inference import Inference
 from services.gateway.settings import GatewaySettings
 from services.platform.process import stop_process
+from services.platform.ray_cluster import free_port
 from services.platform.redis_server import start_redis
-from services.runtime.artifact import load_model
-from services.runtime.deployment import free_port
+from services.runtime.composition import build_repository
+from services.runtime.metrics import PrometheusMeter
+from services.runtime.model_rpcs import ModelRpcs
+from services.runtime.settings import ServingSettings
+from services.runtime.versions.config_store import LocalConfigStore
+from services.runtime.versions.repository import Names
+from services.savedmodel.service import SavedModelService
 from services.sketch.service import SketchService
 from services.video.service import VideoService
 
-SERVICES = {
-    "sketch": (SketchService, sketch_grpc.add_SketchServiceServicer_to_server),
-    "forecast": (ForecastService, forecast_grpc.add_ForecastServiceServicer_to_server),
-    "video": (VideoService, video_grpc.add_VideoServiceServicer_to_server),
+TYPED = {"sketch": SketchService, "forecast": ForecastService, "video": VideoService}
+ADD_SERVICER = {
+    "sketch": sketch_grpc.add_SketchServiceServicer_to_server,
+    "forecast": forecast_grpc.add_ForecastServiceServicer_to_server,
+    "video": video_grpc.add_VideoServiceServicer_to_server,
 }
 MAX_BYTES = 8 * 2**20
 
@@ -64,23 +72,43 @@ def redis_url():
 
 
 @pytest.fixture(scope="session")
-async def gateway(models_dir, redis_url):
+async def repositories(models_dir, affine_home):
+    """The repositories of the four services, as their replicas have them, by service."""
+    typed = {name: (service, Names.exactly(name), models_dir) for name, service in TYPED.items()}
+    affine = {"name": "affine", "policy": {"all": True}, "labels": {"first": 1, "second": 2}}
+    parts = typed | {"savedmodel": (SavedModelService, Names.all_but(*TYPED), affine_home)}
+    opened, meter = {}, PrometheusMeter()
+    for name, (service, names, folder) in parts.items():
+        settings = ServingSettings(
+            models_dir=str(folder), allow_unsigned=True, models=[affine] if name == "savedmodel" else []
+        )
+        opened[name] = build_repository(service, names, settings, LocalConfigStore(), meter)
+    try:
+        await asyncio.gather(*(repository.start() for repository in opened.values()))
+        yield opened
+    finally:
+        for repository in opened.values():
+            await repository.stop()
+
+
+@pytest.fixture(scope="session")
+async def gateway(repositories, redis_url):
+    """A gateway over real services. The model "affine" has two versions, and the labels "first" and "second"."""
     counter = CountingInterceptor()
     servers, clients = [], {}
-    for name, (service_type, add_servicer) in SERVICES.items():
-        model = load_model(models_dir, name, set(service_type.INPUTS))
+    for name, repository in repositories.items():
         server = grpc.aio.server(
             interceptors=[counter],
             options=[("grpc.max_receive_message_length", MAX_BYTES), ("grpc.so_reuseport", 0)],
         )
-        service = service_type(model)
-        add_servicer(service, server)
-        model_grpc.add_ModelServiceServicer_to_server(service, server)
+        if name in TYPED:
+            ADD_SERVICER[name](TYPED[name](repository), server)
+        model_grpc.add_ModelServiceServicer_to_server(ModelRpcs(repository), server)
         port = server.add_insecure_port("127.0.0.1:0")
         await server.start()
         servers.append(server)
-        clients[name] = open_client(name, f"127.0.0.1:{port}", MAX_BYTES)
-        await poll_once(clients[name])
+        clients[name] = open_client(name, f"127.0.0.1:{port}", MAX_BYTES, needs=name if name in TYPED else "")
+        await clients[name].refresh()
     settings = GatewaySettings(grpc_port=free_port(), redis_url=redis_url, max_request_bytes=MAX_BYTES)
     inference = Inference(clients, open_cache(redis_url, settings.cache_ttl_s, 1.0))
     grpc_server, _ = build_grpc_server(inference, settings)
@@ -96,11 +124,3 @@ async def gateway(models_dir, redis_url):
     await grpc_server.stop(0)
     for server in servers:
         await server.stop(0)
-
-
-async def poll_once(client):
-    from seqserve.model.v1.model_service_pb2 import DescribeModelResponse
-
-    from services.gateway.clients import DESCRIBE
-
-    client.model = DescribeModelResponse.FromString(await client.call(DESCRIBE, b"", 10, ""))

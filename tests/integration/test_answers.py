@@ -119,7 +119,11 @@ async def test_several_clips_share_a_call(gateway, photo_clip):
 async def test_operation_routes(gateway):
     assert (await gateway.rest.get("/healthz")).status_code == 200
     ready = await gateway.rest.get("/readyz")
-    assert ready.json() == {"ready": True, "services": {"sketch": "1", "forecast": "1", "video": "1"}}
+    assert ready.json() == {
+        "ready": True,
+        "services": {"sketch": True, "forecast": True, "video": True, "savedmodel": True},
+        "models": {"sketch": "1", "forecast": "1", "video": "1", "affine": "2"},
+    }
     await gateway.rest.post("/v1/sketches:classify", json={"strokes": CIRCLE})
     text = (await gateway.rest.get("/metrics")).text
     assert (

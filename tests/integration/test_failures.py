@@ -11,7 +11,7 @@ from seqserve.sketch.v1 import sketch_service_pb2_grpc as sketch_grpc
 from services.gateway.clients import open_client
 from services.gateway.endpoints import CLASSIFY_SKETCH
 from services.gateway.inference import Call, Inference
-from services.runtime.deployment import free_port
+from services.platform.ray_cluster import free_port
 from services.runtime.errors import DeadlineExceeded, Internal, Unavailable
 from services.sketch.service import SketchService
 
