@@ -6,7 +6,7 @@ RUN := .venv/bin/
 SEQSERVE_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run up test check fix protos train-smoke load
+.PHONY: help run up test check fix protos train-smoke load bench-runtime
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -54,3 +54,6 @@ train-smoke: .venv/.synced ## train, evaluate and export a small model of each k
 load: .venv/.synced ## 30 s of mixed traffic against a running platform
 	@$(RUN)locust -f tests/load/locustfile.py --headless --users 16 --spawn-rate 8 --run-time 30s \
 	  --host http://127.0.0.1:8501 --only-summary
+
+bench-runtime: .venv/.synced ## batching and graphs of the runtime beside plainer ones, in bench/results (minutes)
+	@TF_CPP_MIN_LOG_LEVEL=3 $(RUN)python -m bench.runtime

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -23,7 +24,7 @@ from training.forecast.data import (
     training_pool,
 )
 from training.forecast.evaluate import evaluate, naive_forecasts, score_windows
-from training.forecast.model import mean_weights
+from training.forecast.model import HoistedGRU, mean_weights
 from training.forecast.synthetic import generate_windows
 from training.forecast.train import pinball_loss, train
 from training.forecast.window import last_observed, masked_median, open_window
@@ -113,6 +114,16 @@ def test_pinball_loss_by_hand() -> None:
     quantiles = np.zeros((1, 2, HORIZON, len(QUANTILE_LEVELS)), np.float32)
     over = pinball_loss(tf.fill([1, HORIZON], 2.0), tf.constant(quantiles)).numpy()
     np.testing.assert_allclose(over, 2 * np.mean(QUANTILE_LEVELS), rtol=1e-6)
+
+
+def test_hoisted_gru_equals_that_of_keras() -> None:
+    ours, theirs = HoistedGRU(8), keras.layers.GRU(8)
+    x = tf.random.stateless_normal((3, 5, 4), seed=(1, 2))
+    ours(x), theirs(x)
+    rng = np.random.default_rng(3)
+    weights = [rng.normal(size=w.shape) for w in theirs.get_weights()]
+    ours.set_weights(weights), theirs.set_weights(weights)
+    np.testing.assert_allclose(ours(x), theirs(x), atol=1e-5)
 
 
 def test_real_series_are_daily_and_complete(shared_data: Path) -> None:
@@ -269,6 +280,8 @@ def test_recipe_end_to_end_on_synthetic_series(tmp_path: Path) -> None:
         "quantile_levels": list(QUANTILE_LEVELS),
         "min_observed": 8,
     }
+    assert manifest["regress_output"] == "mean"
+    assert {cell["length"] for cell in manifest["lattice"]["cells"]} == {0}
     assert manifest["signature"]["inputs"]["values"] == {"dtype": "float64", "shape": [None, CONTEXT]}
     assert manifest["signature"]["outputs"]["quantiles"] == {"dtype": "float64", "shape": [None, 7, 13]}
     assert evaluate(folder, None) == pytest.approx(manifest["metrics"], rel=1e-3, abs=1e-3)

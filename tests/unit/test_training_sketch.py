@@ -217,9 +217,11 @@ def test_the_bundled_model_keeps_its_contract(bundled: Path) -> None:
         "lengths": {"dtype": "int32", "shape": [None]},
     }
     assert list(manifest["signature"]["outputs"]) == ["probabilities"]
-    options = manifest["options"]
-    assert options["max_points"] == options["length_buckets"][-1] == 256
-    assert (options["box"], options["simplify_tolerance"]) == (255, 2.0)
+    assert manifest["options"] == {"max_points": 256, "box": 255, "simplify_tolerance": 2.0}
+    lattice = manifest["lattice"]
+    assert (lattice["padded_input"], lattice["lengths_input"]) == ("ink", "lengths")
+    assert max(cell["length"] for cell in lattice["cells"]) == 256
+    assert manifest["classify_output"] == "probabilities"
     assert "CC BY 4.0" in manifest["data"]
     assert sum(f.stat().st_size for f in bundled.rglob("*") if f.is_file()) <= 4_000_000
 
@@ -253,7 +255,11 @@ def test_the_recipe_runs_without_data(tmp_path: Path) -> None:
     config = dataclasses.replace(PRESETS["smoke"], epochs=2, synthetic_per_class=60, batch_size=32)
     folder = train(config, None, tmp_path / "runs", tmp_path / "models")
     assert folder == tmp_path / "models" / "sketch" / "1"
-    assert json.loads((folder / "manifest.json").read_text())["labels"] == list(SHAPES)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest["labels"] == list(SHAPES)
+    cells = manifest["lattice"]["cells"]
+    assert {cell["batch"] for cell in cells} <= set(config.served_batches)
+    assert max(cell["length"] for cell in cells) == config.max_points
     history = next((tmp_path / "runs").rglob("history.csv")).read_text().splitlines()
     assert len(history) == 1 + config.epochs
     assert evaluate(folder, None)["top1"] > 2 / len(SHAPES)

@@ -192,6 +192,8 @@ def test_recipe_runs_from_rendering_to_export(tmp_path: Path) -> None:
         pair_units=8,
         units=4,
         shape=ClipShape(frames=6, height=16, width=16),
+        served_batches=(1, 2),
+        measure_rounds=1,
     )
     folder = train(config, None, tmp_path / "runs", tmp_path / "models")
     assert folder == tmp_path / "models" / "video" / "1"
@@ -201,6 +203,9 @@ def test_recipe_runs_from_rendering_to_export(tmp_path: Path) -> None:
         "golden.npz",
         "model_card.md",
     }
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest["classify_output"] == "probabilities"
+    assert {cell["length"] for cell in manifest["lattice"]["cells"]} == {0}
     (run,) = (tmp_path / "runs" / "video").iterdir()
     assert "loss" in (run / "history.csv").read_text()
     assert "top1" in json.loads((run / "metrics.json").read_text())

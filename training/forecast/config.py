@@ -11,6 +11,8 @@ bundled  `seqserve train forecast --preset bundled --data ../shared/data`
 
 from dataclasses import dataclass
 
+from training.recipe.lattice import BATCHES
+
 HORIZON = 7
 QUANTILE_LEVELS = (0.025, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.975)
 CONTEXT = 392  # 56 weeks: the same days of last year and two weeks around them
@@ -31,6 +33,8 @@ class Config:
         learning_rate: peak of the cosine schedule.
         synthetic_windows: size of the synthetic pool.
         synthetic_share: part of each batch that is synthetic where there are real series; 0..1.
+        served_batches: batch sizes to serve, as far as they pay.
+        measure_rounds: timed calls of each graph, per batch size, when exporting.
     """
 
     seed: int = 7
@@ -42,9 +46,19 @@ class Config:
     learning_rate: float = 2e-3
     synthetic_windows: int = 40_000
     synthetic_share: float = 0.3
+    served_batches: tuple[int, ...] = BATCHES
+    measure_rounds: int = 30
 
 
 PRESETS = {
-    "smoke": Config(units=32, members=1, steps=400, steps_per_epoch=200, synthetic_windows=8000),
+    "smoke": Config(
+        units=32,
+        members=1,
+        steps=400,
+        steps_per_epoch=200,
+        synthetic_windows=8000,
+        served_batches=(1, 8),
+        measure_rounds=3,
+    ),
     "bundled": Config(),
 }

@@ -13,7 +13,8 @@ from training.forecast.window import Window, last_observed, masked_mean, masked_
 
 CANDIDATES = 11
 LEVELLED = 8  # the candidate that last year's anomalies are added to
-RECENT_DAYS = 112
+RECENT = slice(CONTEXT - 112, CONTEXT)
+RECENT_DAYS = RECENT.stop - RECENT.start
 YEAR_AGO = slice(CONTEXT - 385, CONTEXT - 343)  # six weeks around the same days of last year
 YEAR_AGO_DAYS = YEAR_AGO.stop - YEAR_AGO.start
 AROUND = 3  # days before and after the same days of last year whose anomalies are shown
@@ -46,7 +47,7 @@ def build_features(window: Window, first_day: tf.Tensor) -> Features:
     levelled = candidates[..., LEVELLED : LEVELLED + 1]
     candidates = tf.concat([candidates, levelled + _stack(_aligned(anomaly), same_date)], axis=-1)
     week_change = candidates[..., 0] - profile
-    days = _past_days(z, residual / unsteadiness, observed, first_day)
+    past = (z, residual / unsteadiness, observed, first_day)
     known = [
         tf.asinh(candidates),
         tf.stack([_aligned(anomaly), same_date, week_change], axis=-1) / unsteadiness[:, :, None],
@@ -59,8 +60,8 @@ def build_features(window: Window, first_day: tf.Tensor) -> Features:
     return {
         "candidates": tf.cast(candidates, tf.float32),
         "unsteadiness": tf.cast(unsteadiness, tf.float32),
-        "recent": days[:, -RECENT_DAYS:],
-        "year_ago": days[:, YEAR_AGO],
+        "recent": _past_days(RECENT, *past),
+        "year_ago": _past_days(YEAR_AGO, *past),
         "horizon": tf.concat([_soften(tf.cast(k, tf.float32)) for k in known], axis=-1),
     }
 
@@ -143,10 +144,11 @@ def _stack(*columns: tf.Tensor) -> tf.Tensor:
     return tf.stack(columns, axis=-1)
 
 
-def _past_days(z: tf.Tensor, residual: tf.Tensor, observed: tf.Tensor, first_day: tf.Tensor) -> tf.Tensor:
-    """Value, deviation from the weekday profile, whether observed, calendar. -> float32 [B, C, 17]."""
+def _past_days(days: slice, z: tf.Tensor, residual: tf.Tensor, observed: tf.Tensor, first_day: tf.Tensor) -> tf.Tensor:
+    """Value, deviation from the weekday profile, whether observed, calendar. -> float32 [B, days, 17]."""
+    z, residual, observed = z[:, days], residual[:, days], observed[:, days]
     values = tf.stack([tf.asinh(z), tf.asinh(residual), tf.cast(observed, z.dtype)], axis=-1)
-    calendar = calendar_features(first_day[:, None] + tf.range(-CONTEXT, 0))
+    calendar = calendar_features(first_day[:, None] + tf.range(days.start - CONTEXT, days.stop - CONTEXT))
     return tf.concat([tf.cast(values, tf.float32), calendar], axis=-1)
 
 

@@ -41,7 +41,7 @@ def _build_member(inputs: dict[str, keras.KerasTensor], units: int) -> keras.Ker
     by_day = layers.Conv1D(units, 7, padding="causal", activation="relu")
     recent, year_ago = by_day(inputs["recent"]), by_day(inputs["year_ago"])
     weeks = layers.Conv1D(units, 7, strides=7, activation="relu")(recent)
-    state = layers.GRU(units, unroll=True)(weeks)
+    state = HoistedGRU(units)(weeks)
     known = layers.Dense(units, activation="relu")(inputs["horizon"])
     query = layers.Concatenate()([known, layers.RepeatVector(HORIZON)(state)])
     past = layers.Concatenate(axis=1)([recent, year_ago])
@@ -52,6 +52,31 @@ def _build_member(inputs: dict[str, keras.KerasTensor], units: int) -> keras.Ker
     x = layers.Concatenate()([x, layers.Conv1D(units, 3, padding="same", activation="relu")(x)])
     x = layers.Dense(units, activation="relu")(x)
     return _build_head(x, inputs["candidates"], inputs["unsteadiness"])
+
+
+class HoistedGRU(layers.GRU):  # type: ignore[misc]
+    """A `keras.layers.GRU` that projects the inputs of all steps at once: [B, steps, any] -> last state [B, units].
+
+    Unrolled, for there are few steps. It has no mask and starts at zero.
+    """
+
+    def call(
+        self,
+        sequences: tf.Tensor,
+        initial_state: tf.Tensor | None = None,
+        mask: tf.Tensor | None = None,
+        training: bool = False,
+    ) -> tf.Tensor:
+        input_bias, state_bias = ops.unstack(self.cell.bias)
+        gates = ops.tensordot(sequences, self.cell.kernel, 1) + input_bias
+        state = ops.zeros((ops.shape(sequences)[0], self.units))
+        for step in ops.unstack(gates, axis=1):
+            recurrent = tf.nn.bias_add(state @ self.cell.recurrent_kernel, state_bias)  # TensorFlow fuses the two
+            update_in, reset_in, new_in = ops.split(step, 3, axis=-1)
+            update_state, reset_state, new_state = ops.split(recurrent, 3, axis=-1)
+            new = ops.tanh(new_in + ops.sigmoid(reset_in + reset_state) * new_state)
+            state = new + ops.sigmoid(update_in + update_state) * (state - new)
+        return state
 
 
 def _build_head(

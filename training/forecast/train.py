@@ -56,6 +56,9 @@ def train(config: Config, data_dir: Path | None, runs_dir: Path, models_dir: Pat
         metrics=metrics,
         data=_describe_data(series),
         card=write_card(config, model, metrics, series),
+        batches=config.served_batches,
+        rounds=config.measure_rounds,
+        regress_output="mean",
     )
     return export_model(export, models_dir)
 

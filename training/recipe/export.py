@@ -1,7 +1,8 @@
 """Writes a trained model as the artifact that the services load.
 
 The layout is TensorFlow Serving's, `<models>/<name>/<version>/saved_model.pb`, plus
-  manifest.json   what the model expects, returns and reached; sha256 of every file
+  manifest.json   what the model expects, returns and reached, in which shapes and with which graph it is
+                  to be served; sha256 of every file
   golden.npz      example inputs (`in.<name>`) and the outputs they must give (`out.<name>`)
   model_card.md   for people: use, data, licence, metrics, limits
 
@@ -13,7 +14,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-MANIFEST_FORMAT = 1
+from training.recipe.lattice import BATCHES, list_cells
+from training.recipe.manifest import write_manifest
+from training.recipe.timing import time_lattice
+
+MANIFEST_FORMAT = 2
 SIGNATURE = "serving_default"
 GOLDEN_TOLERANCE = 1e-4  # CPUs differ in the order of their sums
 
@@ -40,11 +45,18 @@ class Export:
         serve: named input tensors -> named output tensors, batch first. Called without autograph.
         inputs: signature of `serve`; None for dimensions that vary, the batch first.
         golden_inputs: one real batch for `serve`, replayed at each load. [batch, ...] each.
-        labels: class labels in the order of the outputs; empty for a forecaster.
         options: what the service's transforms must know (lengths, frame sizes, quantile levels).
         metrics: what the model reached, by metric name.
         data: where the training data came from, with licences.
         card: text of the model card, Markdown.
+        labels: class labels in the order of the outputs; empty for a forecaster.
+        padded_input: input whose axis 1 is time and may be padded; "" where there is none.
+        lengths_input: input that tells each row's true length, int [batch]; "" where there is none.
+        lengths: padded lengths that are served, rising; (0,) where there is no padded input.
+        batches: batch sizes that are tried, rising; those that bring no more rows per second are left out.
+        rounds: timed calls of each graph in each cell of batch and length.
+        classify_output: output with one score per label; "" where there is none.
+        regress_output: output with the value that the model predicts; "" where there is none.
     """
 
     name: str
@@ -57,7 +69,14 @@ class Export:
     metrics: Mapping[str, float]
     data: str
     card: str
-    labels: tuple[str, ...] = field(default=())
+    labels: tuple[str, ...] = ()
+    padded_input: str = ""
+    lengths_input: str = ""
+    lengths: tuple[int, ...] = (0,)
+    batches: tuple[int, ...] = BATCHES
+    rounds: int = 30
+    classify_output: str = ""
+    regress_output: str = ""
 
 
 def export_model(export: Export, models_dir: Path) -> Path:
@@ -71,10 +90,11 @@ def export_model(export: Export, models_dir: Path) -> Path:
     draft = home / f".draft-{version}-{os.getpid()}"
     try:
         _write_saved_model(export, draft)
-        signature = tf.saved_model.load(str(draft)).signatures[SIGNATURE]
+        loaded = tf.saved_model.load(str(draft))
+        signature = loaded.signatures[SIGNATURE]
         _write_golden(export, signature, draft)
         (draft / "model_card.md").write_text(export.card)
-        (draft / "manifest.json").write_text(json.dumps(_manifest(export, signature, draft), indent=2) + "\n")
+        write_manifest(draft / "manifest.json", _manifest(export, signature, draft))
         return draft.rename(home / str(version))
     finally:
         shutil.rmtree(draft, ignore_errors=True)
@@ -113,11 +133,26 @@ def _manifest(export: Export, signature: Any, folder: Path) -> dict[str, Any]:
         },
         "labels": list(export.labels),
         "options": dict(export.options),
+        "lattice": _lattice(export, signature),
+        "classify_output": export.classify_output,
+        "regress_output": export.regress_output,
         "metrics": {n: round(float(v), 6) for n, v in export.metrics.items()},
         "data": export.data,
         "golden_tolerance": GOLDEN_TOLERANCE,
         "digest": hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest(),
         "files": files,
+    }
+
+
+def _lattice(export: Export, signature: Any) -> dict[str, Any]:
+    example = {n: np.asarray(a) for n, a in export.golden_inputs.items()}
+    padded, lengths = export.padded_input, export.lengths_input
+    timings = time_lattice(signature, example, padded, lengths, export.lengths, export.rounds, export.batches)
+    return {
+        "padded_input": padded,
+        "lengths_input": lengths,
+        "threads": tf.config.threading.get_intra_op_parallelism_threads(),
+        "cells": list_cells(timings),
     }
 
 

@@ -10,6 +10,8 @@ Presets, each with its command, its time on two CPU cores and what it must reach
 
 from dataclasses import dataclass
 
+from training.recipe.lattice import BATCHES
+
 
 @dataclass(frozen=True)
 class Augmentation:
@@ -46,6 +48,9 @@ class Config:
         channels: width of each strided convolution; every one halves the number of time steps.
         units, layers: width per direction and number of the bidirectional GRU layers.
         max_points: the most points that the model reads; longer drawings are thinned.
+        max_padding: share of padding that the lengths to serve may cause in the training drawings; 0 to 1.
+        served_batches: batch sizes to serve, as far as they pay.
+        measure_rounds: timed calls of each graph, per batch size and length, when exporting.
         synthetic_per_class: drawings per class to generate where there is no data folder.
         seed: of all randomness.
     """
@@ -62,12 +67,25 @@ class Config:
     units: int = 96
     layers: int = 2
     max_points: int = 256
+    max_padding: float = 0.06
+    served_batches: tuple[int, ...] = BATCHES
+    measure_rounds: int = 30
     synthetic_per_class: int = 300
     augmentation: Augmentation = Augmentation()
     seed: int = 7
 
 
 PRESETS = {
-    "smoke": Config(epochs=12, learning_rate=4e-3, channels=(32, 48), units=32, layers=1, ema_momentum=0.9),
+    "smoke": Config(
+        epochs=12,
+        learning_rate=4e-3,
+        channels=(32, 48),
+        units=32,
+        layers=1,
+        ema_momentum=0.9,
+        max_padding=0.15,
+        served_batches=(1, 8),
+        measure_rounds=3,
+    ),
     "bundled": Config(epochs=45),
 }

@@ -50,8 +50,8 @@ class SketchClassifier(keras.Model):  # type: ignore[misc]
 class BidirectionalGRU(layers.Layer):  # type: ignore[misc]
     """Both directions of a GRU (`reset_after=True`) in one loop: [batch, time, any] -> [.., 2 * units].
 
-    The input projection stays outside of the loop and the two recurrent products are one batched product,
-    which makes a time step cheap. The backward half starts at each sequence's own end.
+    The input projections stay outside of the loop, and the two directions of a step do not wait for each
+    other. The backward half starts at each sequence's own end.
     """
 
     def __init__(self, units: int) -> None:
@@ -67,22 +67,33 @@ class BidirectionalGRU(layers.Layer):  # type: ignore[misc]
         self.bias = self.add_weight(shape=(2, 1, 3 * self.units), initializer="zeros", name="bias")
 
     def call(self, x: Tensor, lengths: Tensor) -> Tensor:
-        forward, backward = ops.split(self.project(x), 2, axis=-1)
-        gates = ops.stack([forward, tf.reverse_sequence(backward, lengths, seq_axis=1)])
-        states = tf.scan(self._step, ops.transpose(gates, (2, 0, 1, 3)), self._start(x))
-        forward, backward = ops.unstack(ops.transpose(states, (1, 2, 0, 3)), 2)
-        both = ops.concatenate([forward, tf.reverse_sequence(backward, lengths, seq_axis=1)], axis=-1)
-        return zero_after(both, lengths)
+        steps = ops.transpose(x, (1, 0, 2))  # time first: what a step reads lies together
+        kernels, biases = ops.split(self.project.kernel, 2, axis=-1), ops.split(self.project.bias, 2)
+        inputs = (steps, _reverse(steps, lengths))
+        gates = tuple(ops.tensordot(i, k, 1) + b for i, k, b in zip(inputs, kernels, biases, strict=True))
+        weights = tuple(zip(ops.unstack(self.kernel), ops.unstack(self.bias[:, 0]), strict=True))
 
-    def _start(self, x: Tensor) -> Tensor:
-        return ops.zeros((2, ops.shape(x)[0], self.units))
+        def step(states: tuple[Tensor, ...], gates: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+            return tuple(_advance(s, g, *w) for s, g, w in zip(states, gates, weights, strict=True))
 
-    def _step(self, state: Tensor, gates: Tensor) -> Tensor:
-        update_in, reset_in, new_in = ops.split(gates, 3, axis=-1)
-        update_state, reset_state, new_state = ops.split(state @ self.kernel + self.bias, 3, axis=-1)
-        update = ops.sigmoid(update_in + update_state)
-        new = ops.tanh(new_in + ops.sigmoid(reset_in + reset_state) * new_state)
-        return update * state + (1 - update) * new
+        start = ops.zeros((ops.shape(x)[0], self.units))
+        forward, backward = tf.scan(step, gates, (start, start))
+        both = ops.concatenate([forward, _reverse(backward, lengths)], axis=-1)
+        return zero_after(ops.transpose(both, (1, 0, 2)), lengths)
+
+
+def _advance(state: Tensor, gates: Tensor, kernel: Tensor, bias: Tensor) -> Tensor:
+    """One step of a GRU: state [batch, units], input part of the gates [batch, 3 * units] -> next state."""
+    update_in, reset_in, new_in = ops.split(gates, 3, axis=-1)
+    recurrent = tf.nn.bias_add(state @ kernel, bias)  # TensorFlow fuses the two
+    update_state, reset_state, new_state = ops.split(recurrent, 3, axis=-1)
+    new = ops.tanh(new_in + ops.sigmoid(reset_in + reset_state) * new_state)
+    return new + ops.sigmoid(update_in + update_state) * (state - new)
+
+
+def _reverse(steps: Tensor, lengths: Tensor) -> Tensor:
+    """Each sequence of `steps` [time, batch, width] backwards from its own end on."""
+    return tf.reverse_sequence(steps, lengths, seq_axis=0, batch_axis=1)
 
 
 def stroke_features(ink: Tensor, lengths: Tensor) -> Tensor:

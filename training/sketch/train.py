@@ -7,12 +7,13 @@ import numpy as np
 import tensorflow as tf
 
 from training.recipe.export import Export, Tensors, export_model
+from training.recipe.lattice import choose_lengths
 from training.recipe.run import Run, start_run
 from training.sketch.batches import make_batches
 from training.sketch.card import describe_data, write_card
 from training.sketch.config import Config
 from training.sketch.data import Dataset, draw_dataset, load_dataset, pad_inks
-from training.sketch.evaluate import LENGTH_BUCKETS, Predict, measure, predict_all, time_predict
+from training.sketch.evaluate import Predict, measure, predict_all, time_predict
 from training.sketch.model import build_model
 from training.sketch.outside import load_outside
 from training.sketch.synthetic import BOX, TOLERANCE
@@ -65,11 +66,16 @@ def train(config: Config, data_dir: Path | None, runs_dir: Path, models_dir: Pat
             "max_points": config.max_points,
             "box": int(BOX),
             "simplify_tolerance": TOLERANCE,
-            "length_buckets": [size for size in LENGTH_BUCKETS if size < config.max_points] + [config.max_points],
         },
         metrics=metrics,
         data=describe_data(data_dir),
         card=write_card(config, data_dir, dataset, predict, metrics, model.count_params(), outside),
+        padded_input="ink",
+        lengths_input="lengths",
+        lengths=_served_lengths(dataset, config),
+        batches=config.served_batches,
+        rounds=config.measure_rounds,
+        classify_output="probabilities",
     )
     return export_model(export, models_dir)
 
@@ -115,6 +121,13 @@ def _make_predict(serve: object) -> Predict:
         return np.asarray(compiled(inputs)["probabilities"])
 
     return predict
+
+
+def _served_lengths(dataset: Dataset, config: Config) -> tuple[int, ...]:
+    """Multiples of the convolutions' stride: the GRUs read the steps in between anyway."""
+    lengths = np.array([len(ink) for ink in dataset.splits["train"].inks])
+    stride = 2 ** len(config.channels)
+    return choose_lengths(lengths, config.max_points, stride, config.max_padding)
 
 
 def _golden_inputs(dataset: Dataset) -> dict[str, np.ndarray]:

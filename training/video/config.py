@@ -10,6 +10,7 @@ There is no data folder: the clips are rendered.
 
 from dataclasses import dataclass, field
 
+from training.recipe.lattice import BATCHES
 from training.video.clips import ClipShape
 
 FPS = 8.0
@@ -30,6 +31,8 @@ class Config:
         channels: width of each strided convolution; every one halves the height and width.
         pair_units, units: width of a frame pair's features, and per direction of the GRU over them.
         workers: processes that render.
+        served_batches: batch sizes to serve, as far as they pay.
+        measure_rounds: timed calls of each graph, per batch size, when exporting.
         shape: frames, height and width of a clip.
         seed: of all randomness.
     """
@@ -49,6 +52,8 @@ class Config:
     pair_units: int = 96
     units: int = 64
     workers: int = 2
+    served_batches: tuple[int, ...] = BATCHES
+    measure_rounds: int = 30
     shape: ClipShape = field(default_factory=ClipShape)
     seed: int = 7
 
@@ -62,6 +67,8 @@ PRESETS = {
         batch_size=32,
         channels=(12, 24, 32, 32),
         ema_momentum=0.95,
+        served_batches=(1, 8),
+        measure_rounds=3,
     ),
     "bundled": Config(clips=9000, check_clips=1800, photograph_clips=900, epochs=12),
 }

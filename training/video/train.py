@@ -62,6 +62,9 @@ def train(config: Config, data_dir: Path | None, runs_dir: Path, models_dir: Pat
         metrics=metrics,
         data=DATA,
         card=write_card(config, metrics, confuse(answers, classes), model.count_params()),
+        batches=config.served_batches,
+        rounds=config.measure_rounds,
+        classify_output="probabilities",
     )
     return export_model(export, models_dir)
 
