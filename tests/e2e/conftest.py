@@ -1,6 +1,7 @@
 """The whole platform as a user starts it: `seqserve up`, with Ray Serve, HAProxy, Redis and the gateway."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -13,10 +14,10 @@ import httpx
 import psutil
 import pytest
 
-from services.runtime.deployment import free_port
+from services.platform.ray_cluster import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
-START_TIMEOUT_S = 240
+START_TIMEOUT_S = 600
 STOP_TIMEOUT_S = 60
 
 
@@ -26,15 +27,16 @@ class Platform:
     rest_url: str
     grpc_target: str
     log: Path
+    models_dir: Path
 
     @property
     def output(self):
         return self.log.read_text()
 
-    def stop(self):
-        """Presses Ctrl-C; returns the processes that are left."""
+    def stop(self, number=signal.SIGINT):
+        """Presses Ctrl-C, or sends another signal; returns the processes that are left."""
         family = psutil.Process(self.process.pid).children(recursive=True)
-        self.process.send_signal(signal.SIGINT)
+        self.process.send_signal(number)
         self.process.wait(STOP_TIMEOUT_S)
         _, left = psutil.wait_procs(family, timeout=10)
         return [p for p in left if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
@@ -56,9 +58,11 @@ def is_free(port):
 def platform(tmp_path_factory, models_dir):
     # The usual ports where they are free: Ray must not take them for itself.
     rest_port, grpc_port = (port if is_free(port) else free_port() for port in (8501, 8500))
-    command = [sys.executable, "-m", "services.cli", "up", "--models", str(models_dir)]
+    home = tmp_path_factory.mktemp("platform")
+    copied = shutil.copytree(models_dir, home / "models")  # tests put versions there and take them away
+    log = home / "output.log"
+    command = [sys.executable, "-m", "services.cli", "up", "--models", str(copied), "--allow-unsigned"]
     command += ["--rest-port", str(rest_port), "--grpc-port", str(grpc_port)]
-    log = tmp_path_factory.mktemp("platform") / "output.log"
     with log.open("w") as output:
         process = subprocess.Popen(
             command,
@@ -67,7 +71,7 @@ def platform(tmp_path_factory, models_dir):
             stderr=subprocess.STDOUT,
             env=os.environ | {"COLUMNS": "200", "PYTHONUNBUFFERED": "1"},
         )
-    started = Platform(process, f"http://127.0.0.1:{rest_port}", f"127.0.0.1:{grpc_port}", log)
+    started = Platform(process, f"http://127.0.0.1:{rest_port}", f"127.0.0.1:{grpc_port}", log, copied)
     started.wait_for("Ctrl-C stops everything")
     yield started
     if process.poll() is None:
