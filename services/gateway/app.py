@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
 from services.gateway.catalogue import Catalogue
+from services.gateway.entry import Entry
 from services.gateway.inference import Inference
 from services.gateway.middleware import BodyLimitMiddleware, RequestMiddleware
 from services.gateway.oip.rest import router as oip_router
@@ -57,7 +58,7 @@ def build_app(inference: Inference, settings: GatewaySettings) -> FastAPI:
     app.add_exception_handler(HTTPException, _on_http_error)
     app.add_exception_handler(Exception, _on_unexpected)
     app.add_middleware(BodyLimitMiddleware, max_bytes=settings.max_request_bytes)
-    app.add_middleware(RequestMiddleware)
+    app.add_middleware(RequestMiddleware, entry=Entry(settings.request_timeout_s))
     return app
 
 
@@ -102,7 +103,7 @@ def _respond(request: Request, status: int, name: str, message: str, field: str)
         "code": status,
         "status": name,
         "message": f"{field}: {message}" if field else message,
-        "request_id": request.state.request_id,
+        "request_id": request.state.call.request_id,
     }
     if field:
         body["details"] = [{"field": field, "description": message}]

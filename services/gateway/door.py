@@ -1,19 +1,18 @@
 """What every gRPC call passes, whatever its protocol: an id, a deadline, a status, a measurement, a log line."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
-from uuid import uuid4
 
 import grpc
 import structlog
 from google.protobuf.message import Message
 from pydantic import ValidationError
 
-from services.gateway.inference import Call, Endpoint, Inference, Response
-from services.gateway.metrics import REQUESTS
+from services.gateway.call import Call
+from services.gateway.entry import Entry
+from services.gateway.inference import Endpoint, Inference, Response
 from services.gateway.violations import to_invalid_input
 from services.runtime.errors import INTERNAL_MESSAGE, Internal, ServiceError, Unavailable, grpc_code
 from services.runtime.rpc import REQUEST_ID_KEY, set_error
@@ -27,10 +26,10 @@ Parse = Callable[[Any], Any]
 class Door:
     """Validates a message, asks for the answer, and puts errors into the context."""
 
-    def __init__(self, inference: Inference, timeout_s: float, closing: asyncio.Event | None = None) -> None:
-        """Takes the middle, the longest time that a request may take, and what tells that no more are let in."""
+    def __init__(self, inference: Inference, entry: Entry, closing: asyncio.Event | None = None) -> None:
+        """Takes the middle, the way in, and what tells that no more are let in."""
         self._inference = inference
-        self._timeout_s = timeout_s
+        self._entry = entry
         self._closing = closing
 
     async def answer(
@@ -73,38 +72,24 @@ class Door:
             context: the RPC's context.
             method: full gRPC method path.
         """
-        started = time.perf_counter()
-        call = self._read_call(context)
-        code = grpc.StatusCode.OK
-        with structlog.contextvars.bound_contextvars(request_id=call.request_id):
+        headers = {str(key): str(value) for key, value in context.invocation_metadata() or ()}
+        with self._entry.visit("grpc", method, headers, context.time_remaining()) as visit:
+            visit.code = grpc.StatusCode.OK.name
             try:
-                await context.send_initial_metadata([(REQUEST_ID_KEY, call.request_id)])
+                await context.send_initial_metadata([(REQUEST_ID_KEY, visit.call.request_id)])
                 self._check_open()
-                yield call
+                yield visit.call
             except asyncio.CancelledError:
-                code = grpc.StatusCode.CANCELLED
+                visit.code = grpc.StatusCode.CANCELLED.name
                 raise
             except Exception as error:
                 meaning = _to_service_error(error)
-                code = grpc_code(meaning)
+                visit.code = grpc_code(meaning).name
                 set_error(context, meaning)
-            finally:
-                duration_s = time.perf_counter() - started
-                REQUESTS.labels("grpc", method, code.name).observe(duration_s)
-                log.info("rpc", method=method, code=code.name, duration_s=round(duration_s, 5))
 
     def _check_open(self) -> None:
         if self._closing and self._closing.is_set():
             raise Unavailable("the gateway is stopping")
-
-    def _read_call(self, context: grpc.aio.ServicerContext) -> Call:
-        metadata = {str(key): value for key, value in context.invocation_metadata() or ()}
-        remaining_s = context.time_remaining()
-        return Call(
-            request_id=str(metadata.get(REQUEST_ID_KEY) or uuid4().hex)[:64],
-            timeout_s=self._timeout_s if remaining_s is None else min(remaining_s, self._timeout_s),
-            bypass_cache="no-cache" in str(metadata.get("cache-control", "")),
-        )
 
 
 def _to_service_error(error: Exception) -> ServiceError:

@@ -16,10 +16,12 @@ from seqserve.video.v1 import video_service_pb2 as video_pb
 from seqserve.video.v1 import video_service_pb2_grpc as video_grpc
 
 from services.forecast.schema import ForecastRequest
+from services.gateway.call import Call
 from services.gateway.catalogue import Catalogue
 from services.gateway.door import Door
 from services.gateway.endpoints import CLASSIFY_SKETCH, CLASSIFY_VIDEO, FORECAST
-from services.gateway.inference import Call, Inference
+from services.gateway.entry import Entry
+from services.gateway.inference import Inference
 from services.gateway.model_servicer import ModelServicer
 from services.gateway.oip.grpc_service import InferenceService
 from services.gateway.settings import GatewaySettings
@@ -111,7 +113,7 @@ def build_grpc_server(
         ("grpc.so_reuseport", 0),
     ]
     server = grpc.aio.server(options=options)
-    door = Door(inference, settings.request_timeout_s, closing)
+    door = Door(inference, Entry(settings.request_timeout_s), closing)
     admission = StreamAdmission(settings.max_streams, settings.stream_idle_timeout_s, settings.stream_lifetime_s)
     sketch_grpc.add_SketchServiceServicer_to_server(SketchServicer(door, inference, admission), server)
     forecast_grpc.add_ForecastServiceServicer_to_server(ForecastServicer(door), server)

@@ -8,6 +8,7 @@ from google.protobuf.message import Message
 from seqserve.model.v1.model_service_pb2 import ModelDescription
 
 from services.gateway.cache import ResponseCache, cache_key
+from services.gateway.call import Call
 from services.gateway.clients import ServiceClient
 from services.gateway.metrics import CACHE
 
@@ -36,21 +37,6 @@ class Answer(Generic[Response]):
 
     response: Response
     cache: CacheOutcome
-
-
-@dataclass(frozen=True)
-class Call:
-    """What a client said around its request.
-
-    Attributes:
-        request_id: id that logs and services see.
-        timeout_s: how long the client waits.
-        bypass_cache: the client wants a fresh answer.
-    """
-
-    request_id: str
-    timeout_s: float
-    bypass_cache: bool
 
 
 @dataclass(frozen=True)
@@ -98,13 +84,19 @@ class Inference:
             outcome = "miss"
             key = cache_key(endpoint.method, target.digest, payload)
             if (cached := await self.cache.get(key)) is not None:
-                CACHE.labels(endpoint.service, "hit").inc()
-                return Answer(endpoint.response_type.FromString(cached), "hit")
-        CACHE.labels(endpoint.service, outcome).inc()
+                return self._note(endpoint, call, endpoint.response_type.FromString(cached), "hit")
         answer = await client.call(endpoint.method, payload, call.timeout_s, call.request_id)
         response = endpoint.response_type.FromString(answer)
         if self.cache and key and target and response.model.version == target.version:  # type: ignore[attr-defined]
             await self.cache.put(key, answer)
+        return self._note(endpoint, call, response, outcome)
+
+    def _note(
+        self, endpoint: Endpoint[Response], call: Call, response: Response, outcome: CacheOutcome
+    ) -> Answer[Response]:
+        CACHE.labels(endpoint.service, outcome).inc()
+        model = response.model  # type: ignore[attr-defined]
+        call.outcome.model, call.outcome.version, call.outcome.cache = model.name, model.version, outcome
         return Answer(response, outcome)
 
 

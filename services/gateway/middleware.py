@@ -1,66 +1,40 @@
 """What every REST request passes: an id, a size limit, a measurement, a log line."""
 
-import re
-import time
-from uuid import uuid4
-
-import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.gateway.metrics import REQUESTS
+from services.gateway.entry import Entry
 from services.runtime.rpc import REQUEST_ID_KEY
-
-REQUEST_ID_FORMAT = re.compile(r"[\w.:-]{1,64}")
-QUIET_PATHS = {"/healthz", "/readyz", "/metrics"}
-
-log = structlog.get_logger(__name__)
 
 
 class RequestMiddleware:
-    """Gives each request its id (the client's, where it sent one) and writes what became of it."""
+    """Lets each request in, and tells its client the id that it has."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, entry: Entry) -> None:
         """Wraps an ASGI application."""
         self._app = app
+        self._entry = entry
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handles one connection."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        sent = Headers(scope=scope).get(REQUEST_ID_KEY, "")
-        request_id = sent if REQUEST_ID_FORMAT.fullmatch(sent) else uuid4().hex
-        scope.setdefault("state", {})["request_id"] = request_id
-        started = time.perf_counter()
-        status = 500
+        with self._entry.visit("rest", "unmatched", Headers(scope=scope)) as visit:
+            visit.code = "500"
+            scope.setdefault("state", {})["call"] = visit.call
 
-        async def send_with_id(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                MutableHeaders(scope=message)[REQUEST_ID_KEY] = request_id
-            await send(message)
+            async def send_with_id(message: Message) -> None:
+                if message["type"] == "http.response.start":
+                    visit.code = str(message["status"])
+                    MutableHeaders(scope=message)[REQUEST_ID_KEY] = visit.call.request_id
+                await send(message)
 
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
                 await self._app(scope, receive, send_with_id)
             finally:
-                self._note(scope, status, time.perf_counter() - started)
-
-    def _note(self, scope: Scope, status: int, duration_s: float) -> None:
-        route = scope.get("route")
-        path = getattr(route, "path", "unmatched")
-        REQUESTS.labels("rest", path, str(status)).observe(duration_s)
-        if path not in QUIET_PATHS:
-            log.info(
-                "request",
-                http_method=scope["method"],
-                path=path,
-                status=status,
-                duration_s=round(duration_s, 5),
-            )
+                visit.method = getattr(scope.get("route"), "path", "unmatched")
 
 
 class BodyLimitMiddleware:

@@ -4,10 +4,10 @@ import grpc
 from seqserve.model.v1 import model_service_pb2 as pb
 from seqserve.model.v1 import model_service_pb2_grpc as model_grpc
 
+from services.gateway.call import Call
 from services.gateway.catalogue import Catalogue
 from services.gateway.door import Door
 from services.gateway.endpoints import CONFIGURE_MODELS, INFER
-from services.gateway.inference import Call
 from services.runtime.errors import InvalidInput, NotFound
 
 DESCRIBE_MODELS = "/seqserve.model.v1.ModelService/DescribeModels"

@@ -10,8 +10,8 @@ from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
+from services.gateway.call import Call
 from services.gateway.catalogue import Catalogue
-from services.gateway.inference import Call
 from services.runtime.errors import INTERNAL_MESSAGE, Internal, PayloadTooLarge, ServiceError, http_status
 
 log = structlog.get_logger(__name__)
@@ -36,11 +36,8 @@ class ProtocolRoute(APIRoute):
 
 def read_call(request: Request) -> Call:
     """What a client said around its request."""
-    return Call(
-        request_id=request.state.request_id,
-        timeout_s=request.app.state.settings.request_timeout_s,
-        bypass_cache="no-cache" in request.headers.get("cache-control", ""),
-    )
+    call: Call = request.state.call
+    return call
 
 
 def catalogue_of(request: Request) -> Catalogue:

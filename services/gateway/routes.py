@@ -9,7 +9,7 @@ from starlette.datastructures import UploadFile
 
 from services.forecast.schema import ForecastRequest, ForecastResponse
 from services.gateway.endpoints import CLASSIFY_SKETCH, CLASSIFY_VIDEO, FORECAST
-from services.gateway.inference import Answer, Call, Endpoint, Inference
+from services.gateway.inference import Answer, Endpoint, Inference
 from services.runtime.errors import InvalidInput
 from services.sketch.schema import (
     ClassifySketchesRequest,
@@ -118,12 +118,7 @@ async def index() -> RedirectResponse:
 
 
 async def _infer(endpoint: Endpoint[Any], body: Any, request: Request, response: Response) -> Answer[Any]:
-    call = Call(
-        request_id=request.state.request_id,
-        timeout_s=request.app.state.settings.request_timeout_s,
-        bypass_cache="no-cache" in request.headers.get("cache-control", ""),
-    )
-    answer = await _inference(request).infer(endpoint, body.to_proto(), call)
+    answer = await _inference(request).infer(endpoint, body.to_proto(), request.state.call)
     response.headers[CACHE_HEADER] = answer.cache
     return answer
 

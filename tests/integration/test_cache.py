@@ -9,8 +9,9 @@ from seqserve.sketch.v1 import sketch_service_pb2 as pb
 from seqserve.sketch.v1 import sketch_service_pb2_grpc as sketch_grpc
 
 from services.gateway.cache import cache_key, open_cache
+from services.gateway.call import Call
 from services.gateway.endpoints import CLASSIFY_SKETCH
-from services.gateway.inference import Call
+from services.runtime.deadline import Deadline
 from services.sketch.schema import ClassifySketchRequest
 
 PATH = "/v1/sketches:classify"
@@ -68,7 +69,7 @@ async def test_a_redis_that_is_gone_costs_a_miss(gateway, drawing):
     async with without_redis(gateway) as inference:
         request = ClassifySketchRequest(**drawing).to_proto()
         for _ in range(2):
-            answer = await inference.infer(CLASSIFY_SKETCH, request, Call("", 10, False))
+            answer = await inference.infer(CLASSIFY_SKETCH, request, Call("", Deadline.after(10), False))
             assert answer.cache == "miss"
             assert len(answer.response.results) == 1
 

@@ -8,10 +8,12 @@ import pytest
 from seqserve.sketch.v1 import sketch_service_pb2 as pb
 from seqserve.sketch.v1 import sketch_service_pb2_grpc as sketch_grpc
 
+from services.gateway.call import Call
 from services.gateway.clients import open_client
 from services.gateway.endpoints import CLASSIFY_SKETCH
-from services.gateway.inference import Call, Inference
+from services.gateway.inference import Inference
 from services.platform.ray_cluster import free_port
+from services.runtime.deadline import Deadline
 from services.runtime.errors import DeadlineExceeded, Internal, Unavailable
 from services.sketch.service import SketchService
 
@@ -22,14 +24,14 @@ SECRET = "password=hunter2"
 async def test_a_service_that_is_gone_is_unavailable():
     client = open_client("sketch", f"127.0.0.1:{free_port()}", 2**20)
     with pytest.raises(Unavailable, match="the sketch service is not available"):
-        await Inference({"sketch": client}, None).infer(CLASSIFY_SKETCH, REQUEST, Call("", 5, True))
+        await Inference({"sketch": client}, None).infer(CLASSIFY_SKETCH, REQUEST, Call("", Deadline.after(5), True))
     await client.channel.close()
 
 
 async def test_a_deadline_that_passes_is_said(gateway):
     inference = replace(gateway.inference, cache=None)
     with pytest.raises(DeadlineExceeded, match="did not answer in time"):
-        await inference.infer(CLASSIFY_SKETCH, REQUEST, Call("", 1e-6, True))
+        await inference.infer(CLASSIFY_SKETCH, REQUEST, Call("", Deadline.after(1e-6), True))
 
 
 async def test_the_clients_own_deadline_counts(gateway):
@@ -53,7 +55,7 @@ async def test_a_failure_inside_a_service_leaks_nothing(gateway, caplog):
     await server.start()
     client = open_client("sketch", f"127.0.0.1:{port}", 2**20)
     with caplog.at_level(logging.ERROR), pytest.raises(Internal) as caught:
-        await Inference({"sketch": client}, None).infer(CLASSIFY_SKETCH, REQUEST, Call("id-7", 5, True))
+        await Inference({"sketch": client}, None).infer(CLASSIFY_SKETCH, REQUEST, Call("id-7", Deadline.after(5), True))
     assert SECRET not in str(caught.value)
     assert "request id" in str(caught.value)
     await client.channel.close()

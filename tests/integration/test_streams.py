@@ -21,11 +21,13 @@ from seqserve.video.v1 import video_service_pb2_grpc as video_grpc
 from services.client.aio import AsyncClient
 from services.client.errors import DeadlineExceeded, ResourceExhausted
 from services.client.errors import InvalidInput as ClientInvalidInput
+from services.gateway.call import Call
 from services.gateway.clients import open_client
 from services.gateway.grpc_server import build_grpc_server
-from services.gateway.inference import Call, Inference
+from services.gateway.inference import Inference
 from services.gateway.settings import GatewaySettings
 from services.gateway.streams.upload import classify_upload
+from services.runtime.deadline import Deadline
 from services.runtime.errors import InvalidInput, PayloadTooLarge
 from services.runtime.rpc import set_error
 
@@ -497,7 +499,7 @@ async def test_nothing_is_read_past_the_limit():
             yield chunk(bytes(1024))
 
     with pytest.raises(PayloadTooLarge):
-        await classify_upload(endless(), MAX_BYTES, Inference({}, None), Call("", 5, True))
+        await classify_upload(endless(), MAX_BYTES, Inference({}, None), Call("", Deadline.after(5), True))
     assert read == MAX_BYTES // 1024
 
 

@@ -4,15 +4,17 @@ import pytest
 from seqserve.model.v1 import model_service_pb2 as model_pb
 from seqserve.oip.v1 import inference_pb2 as inference_pb
 
+from services.gateway.call import Call
 from services.gateway.catalogue import Catalogue
 from services.gateway.clients import ServiceClient
-from services.gateway.inference import Call, Inference
+from services.gateway.inference import Inference
 from services.gateway.oip.datatypes import BY_NAME
 from services.gateway.oip.description import describe_config, describe_model, list_models
 from services.gateway.oip.json_messages import to_dict
 from services.gateway.oip.operations import server_ready
 from services.gateway.oip.query import Input
 from services.gateway.oip.signature import check_inputs, find_signature
+from services.runtime.deadline import Deadline
 from services.runtime.errors import FailedPrecondition, InvalidInput
 
 State = model_pb.VersionState
@@ -123,7 +125,7 @@ def test_inputs_that_do_not_fit(inputs, text):
 
 async def test_the_server_is_ready_when_every_service_is():
     clients = {name: ServiceClient(name, None, models={}) for name in ("a", "b")}
-    catalogue, call = Catalogue(Inference(clients, None)), Call("", 1, False)
+    catalogue, call = Catalogue(Inference(clients, None)), Call("", Deadline.after(1), False)
     assert (await server_ready(catalogue, inference_pb.ServerReadyRequest(), call)).ready
     clients["b"].models = None
     assert not (await server_ready(catalogue, inference_pb.ServerReadyRequest(), call)).ready

@@ -8,15 +8,17 @@ from seqserve.model.v1 import model_service_pb2 as model_pb
 from seqserve.tfserving.v1 import example_pb2, model_pb2
 from seqserve.tfserving.v1 import prediction_pb2 as pb
 
+from services.gateway.call import Call
 from services.gateway.catalogue import Catalogue
 from services.gateway.endpoints import SERVICES
-from services.gateway.inference import Answer, Call
+from services.gateway.inference import Answer
 from services.gateway.tfserving.classification import classify, regress
 from services.gateway.tfserving.codec import read_tensor, write_tensor
 from services.gateway.tfserving.metadata import get_status
 from services.gateway.tfserving.multi_inference import infer_tasks
 from services.gateway.tfserving.predict import predict
 from services.gateway.tfserving.reload import RELOAD_TIMEOUT_S, reload_config
+from services.runtime.deadline import Deadline
 from services.runtime.errors import (
     DeadlineExceeded,
     InvalidInput,
@@ -27,7 +29,7 @@ from services.runtime.errors import (
 )
 from services.runtime.tensors import to_arrays, to_tensor
 
-CALL = Call("id", 5.0, False)
+CALL = Call("id", Deadline.after(5.0), False)
 MAX_BYTES = 2**20
 STATE = model_pb.VersionState
 CLASSIFY, REGRESS = "tensorflow/serving/classify", "tensorflow/serving/regress"

@@ -11,9 +11,9 @@ from seqserve.oip.v1 import description_pb2 as description_pb
 from seqserve.oip.v1 import inference_pb2 as inference_pb
 from seqserve.oip.v1 import repository_pb2 as repository_pb
 
+from services.gateway.call import Call
 from services.gateway.catalogue import Catalogue
 from services.gateway.door import Door
-from services.gateway.inference import Call
 from services.gateway.metrics import STREAM_PREDICTION
 from services.gateway.oip import operations
 from services.gateway.oip.codec import read_inputs, write_outputs

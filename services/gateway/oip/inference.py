@@ -1,11 +1,10 @@
 """One call of a model, whichever way it came in: resolved, checked, answered."""
 
-from dataclasses import replace
-
 from seqserve.model.v1 import model_service_pb2 as model_pb
 
+from services.gateway.call import Call
 from services.gateway.catalogue import AVAILABLE, Catalogue
-from services.gateway.inference import Answer, Call
+from services.gateway.inference import Answer
 from services.gateway.oip.classification import classify
 from services.gateway.oip.query import Input, Query
 from services.gateway.oip.signature import SIGNATURE, check_inputs, check_outputs, find_signature, model_shape
@@ -29,7 +28,7 @@ async def infer(catalogue: Catalogue, query: Query, call: Call) -> Answer[model_
     check_inputs(signature, query.inputs)
     check_outputs(signature, names)
     if query.parameters.timeout_s is not None:
-        call = replace(call, timeout_s=min(call.timeout_s, query.parameters.timeout_s))
+        call = call.within(query.parameters.timeout_s)
     request = model_pb.InferRequest(
         model=query.model,
         version=query.version,

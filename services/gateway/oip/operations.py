@@ -6,8 +6,8 @@ from seqserve.oip.v1 import description_pb2 as description_pb
 from seqserve.oip.v1 import inference_pb2 as inference_pb
 from seqserve.oip.v1 import repository_pb2 as repository_pb
 
+from services.gateway.call import Call
 from services.gateway.catalogue import Catalogue, service_of
-from services.gateway.inference import Call
 from services.gateway.oip.description import (
     describe_config,
     describe_model,

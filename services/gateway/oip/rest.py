@@ -11,8 +11,8 @@ from seqserve.oip.v1 import description_pb2 as description_pb
 from seqserve.oip.v1 import inference_pb2 as inference_pb
 from seqserve.oip.v1 import repository_pb2 as repository_pb
 
+from services.gateway.call import Call
 from services.gateway.catalogue import Catalogue
-from services.gateway.inference import Call
 from services.gateway.oip import operations
 from services.gateway.oip.compression import choose_encoding, compress, decompress
 from services.gateway.oip.inference import infer

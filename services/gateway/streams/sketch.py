@@ -8,8 +8,9 @@ from dataclasses import replace
 import structlog
 from seqserve.sketch.v1 import sketch_service_pb2 as pb
 
+from services.gateway.call import Call
 from services.gateway.endpoints import CLASSIFY_SKETCH
-from services.gateway.inference import Call, Inference
+from services.gateway.inference import Inference
 from services.gateway.metrics import STREAM_PREDICTION
 from services.gateway.streams.drawing import Confidence, Drawing, Snapshot
 from services.runtime.errors import InvalidInput, Overloaded, ServiceError, Unavailable

@@ -4,8 +4,9 @@ from collections.abc import AsyncIterable
 
 from seqserve.video.v1 import video_service_pb2 as pb
 
+from services.gateway.call import Call
 from services.gateway.endpoints import CLASSIFY_VIDEO
-from services.gateway.inference import Answer, Call, Inference
+from services.gateway.inference import Answer, Inference
 from services.runtime.errors import InvalidInput, PayloadTooLarge
 from services.video.schema import ClassifyVideosRequest
 

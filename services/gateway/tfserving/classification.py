@@ -7,8 +7,8 @@ from seqserve.tfserving.v1 import prediction_pb2 as pb
 from seqserve.tfserving.v1.example_pb2 import Input
 from seqserve.tfserving.v1.model_pb2 import ModelSpec
 
+from services.gateway.call import Call
 from services.gateway.catalogue import Catalogue
-from services.gateway.inference import Call
 from services.gateway.tfserving.examples import decode_examples, list_examples, serialize_examples
 from services.gateway.tfserving.servables import DEFAULT_SIGNATURE, Outputs, Servable, echo, find_servable, infer
 from services.gateway.tfserving.signatures import (

@@ -8,9 +8,9 @@ import grpc
 from google.protobuf.message import Message
 from seqserve.tfserving.v1 import model_pb2, prediction_pb2
 
+from services.gateway.call import Call
 from services.gateway.catalogue import Catalogue
 from services.gateway.door import Door
-from services.gateway.inference import Call
 from services.gateway.tfserving.classification import classify, regress
 from services.gateway.tfserving.metadata import get_metadata, get_status
 from services.gateway.tfserving.multi_inference import infer_tasks

@@ -109,9 +109,9 @@ def _convert(values: list[Any], dtype: str) -> np.ndarray:
 def _check_precision(values: list[Any], exact: np.ndarray, types: set[type], dtype: str) -> None:
     """Refuses numbers that the type cannot hold: integers with too many bits, and what is over its range."""
     finite = np.isfinite(exact)
-    biggest = float(np.finfo(np.float32 if dtype == "bfloat16" else dtype).max)
+    with np.errstate(over="ignore"):  # 3.4028235e+38, the largest float32, is a little more
+        over = finite & ~np.isfinite(exact.astype(np.float32 if dtype == "bfloat16" else dtype))
     limit = 2 ** EXACT_DIGITS[dtype]
-    over = finite & (np.abs(exact) > biggest)
     if int in types:
         large = finite & (np.abs(exact) >= limit)
         over |= large & np.array([isinstance(v, int) for v in values]) if large.any() else over

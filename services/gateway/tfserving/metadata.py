@@ -5,8 +5,8 @@ from seqserve.tfserving.v1 import model_pb2 as pb
 from seqserve.tfserving.v1 import prediction_pb2
 from seqserve.tfserving.v1.tensor_pb2 import SignatureDef, SignatureDefMap
 
+from services.gateway.call import Call
 from services.gateway.catalogue import Catalogue, service_of
-from services.gateway.inference import Call
 from services.gateway.tfserving.errors import cut
 from services.gateway.tfserving.servables import echo, find_servable
 from services.runtime.errors import InvalidInput, NotFound

@@ -3,8 +3,8 @@
 from seqserve.tfserving.v1 import prediction_pb2 as pb
 from seqserve.tfserving.v1.model_pb2 import ModelSpec
 
+from services.gateway.call import Call
 from services.gateway.catalogue import Catalogue
-from services.gateway.inference import Call
 from services.gateway.tfserving.classification import read_classes, read_values, run_examples
 from services.gateway.tfserving.errors import cut
 from services.gateway.tfserving.servables import DEFAULT_SIGNATURE, Servable, echo, find_servable

@@ -2,8 +2,8 @@
 
 from seqserve.tfserving.v1 import prediction_pb2 as pb
 
+from services.gateway.call import Call
 from services.gateway.catalogue import Catalogue
-from services.gateway.inference import Call
 from services.gateway.tfserving.codec import read_tensor, write_tensor
 from services.gateway.tfserving.servables import DEFAULT_SIGNATURE, echo, find_servable, infer
 from services.gateway.tfserving.signatures import check_inputs, check_outputs, predict_signature

@@ -6,9 +6,10 @@ from dataclasses import replace
 from seqserve.model.v1 import model_service_pb2 as model_pb
 from seqserve.tfserving.v1 import model_pb2 as pb
 
+from services.gateway.call import Call
 from services.gateway.catalogue import Catalogue
-from services.gateway.inference import Call
 from services.gateway.tfserving.errors import cut
+from services.runtime.deadline import Deadline
 from services.runtime.errors import InvalidInput
 
 PLATFORM = "tensorflow"
@@ -31,7 +32,7 @@ async def reload_config(
             "Only ModelConfigList is currently supported"
         )
     configs = _read_configs(request.config.model_config_list.config)
-    await catalogue.replace_configs(configs, replace(call, timeout_s=RELOAD_TIMEOUT_S))
+    await catalogue.replace_configs(configs, replace(call, deadline=Deadline.after(RELOAD_TIMEOUT_S)))
     return pb.ReloadConfigResponse(status=pb.StatusProto()), ""
 
 

@@ -7,8 +7,9 @@ import numpy as np
 from seqserve.model.v1 import model_service_pb2 as model_pb
 from seqserve.tfserving.v1 import model_pb2 as pb
 
+from services.gateway.call import Call
 from services.gateway.catalogue import Catalogue
-from services.gateway.inference import Answer, Call
+from services.gateway.inference import Answer
 from services.gateway.tfserving.errors import in_own_words, servable_not_found, unknown_label
 from services.runtime.errors import InvalidInput, ServiceError
 from services.runtime.tensors import to_array, to_tensor

@@ -1,0 +1,88 @@
+"""Where both doors let requests in: an id, a deadline, a measurement, a log line."""
+
+import re
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
+from uuid import uuid4
+
+import structlog
+
+from services.gateway.call import Call
+from services.gateway.metrics import REQUESTS
+from services.runtime.deadline import Deadline
+from services.runtime.rpc import REQUEST_ID_KEY, TIMEOUT_KEY
+
+REQUEST_ID_FORMAT = re.compile(r"[\w.:-]{1,64}")
+QUIET_METHODS = {"/healthz", "/readyz", "/metrics"}
+DoorName = Literal["rest", "grpc"]
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass
+class Visit:
+    """One request while it is inside.
+
+    Attributes:
+        call: what its client said around it.
+        method: route of the REST door, or full gRPC method path.
+        code: HTTP status, or name of the gRPC status, that it is answered with.
+    """
+
+    call: Call
+    method: str
+    code: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Lets requests in.
+
+    Attributes:
+        timeout_s: longest time that a request may take.
+    """
+
+    timeout_s: float
+
+    @contextmanager
+    def visit(
+        self, door: DoorName, method: str, headers: Mapping[str, str], remaining_s: float | None = None
+    ) -> Iterator[Visit]:
+        """Lets one request in; when its body ends, what became of it is measured and logged.
+
+        Args:
+            door: which one it came through.
+            method: as `Visit.method`, as far as it is known yet.
+            headers: what came with it, by lower-case name.
+            remaining_s: time that the transport gives it; None if it does not say.
+        """
+        started = time.perf_counter()
+        visit = Visit(self._read_call(headers, remaining_s), method, "")
+        with structlog.contextvars.bound_contextvars(request_id=visit.call.request_id):
+            try:
+                yield visit
+            finally:
+                _note(door, visit, time.perf_counter() - started)
+
+    def _read_call(self, headers: Mapping[str, str], remaining_s: float | None) -> Call:
+        sent = headers.get(REQUEST_ID_KEY, "")
+        asked_ms = headers.get(TIMEOUT_KEY, "")
+        limits = [self.timeout_s]
+        limits += [] if remaining_s is None else [remaining_s]
+        limits += [int(asked_ms) / 1000] if asked_ms.isascii() and asked_ms.isdigit() else []
+        return Call(
+            request_id=sent if REQUEST_ID_FORMAT.fullmatch(sent) else uuid4().hex,
+            deadline=Deadline.after(min(limits)),
+            bypass_cache="no-cache" in headers.get("cache-control", ""),
+        )
+
+
+def _note(door: DoorName, visit: Visit, duration_s: float) -> None:
+    outcome = visit.call.outcome
+    REQUESTS.labels(door, visit.method, outcome.model, outcome.version, visit.code).observe(duration_s)
+    if visit.method not in QUIET_METHODS:
+        told = {name: value for name, value in vars(outcome).items() if value}
+        log.info("request", door=door, method=visit.method, code=visit.code, duration_s=round(duration_s, 5), **told)
