@@ -182,7 +182,7 @@ def violation(error: grpc.aio.AioRpcError) -> str:
 
 async def until(condition, timeout_s=5.0):
     async with asyncio.timeout(timeout_s):
-        while not condition():  # noqa: ASYNC110  # conditions of gRPC's own threads have no event
+        while not condition():  # conditions of gRPC's own threads have no event
             await asyncio.sleep(0.01)
 
 
