@@ -15,7 +15,7 @@ from services.forecast.transforms import (
     to_rows,
     to_windows,
 )
-from services.runtime.deadline import Deadline
+from services.runtime.caller import Caller
 from services.runtime.errors import InvalidInput
 from services.runtime.execution.servable import Servable
 from services.runtime.rpc import unary
@@ -35,8 +35,8 @@ class ForecastService:
         self._repository = repository
 
     @unary(pb.ForecastResponse)
-    async def Forecast(self, request: pb.ForecastRequest, deadline: Deadline | None) -> pb.ForecastResponse:
-        with self._repository.lease(self.MODEL) as model:
+    async def Forecast(self, request: pb.ForecastRequest, caller: Caller) -> pb.ForecastResponse:
+        with self._repository.lease(self.MODEL, preferred=caller.version) as model:
             options = WindowOptions.from_manifest(model.manifest.options)
             horizon = request.horizon or options.horizon
             if not 1 <= horizon <= options.horizon:
@@ -44,7 +44,7 @@ class ForecastService:
             series = [_series(one, i) for i, one in enumerate(request.series)]
             levels = tuple(request.quantiles) or DEFAULT_QUANTILES
             rows = to_rows(to_windows(series, options))
-            outputs = await model.infer_rows(rows, deadline)
+            outputs = await model.infer_rows(rows, caller.deadline)
         self._repository.shadow(self.MODEL, model.version, lambda other: other.infer_rows(rows), outputs)
         return pb.ForecastResponse(
             model=ModelVersion(name=model.name, version=model.version),

@@ -21,7 +21,7 @@ from services.runtime.errors import (
     ServiceError,
     Unavailable,
 )
-from services.runtime.rpc import DETAILS_KEY, ERROR_DOMAIN, REQUEST_ID_KEY, TIMEOUT_KEY
+from services.runtime.rpc import DETAILS_KEY, ERROR_DOMAIN, REQUEST_ID_KEY, TIMEOUT_KEY, VERSION_KEY
 
 DESCRIBE = "/seqserve.model.v1.ModelService/DescribeModels"
 POLL_INTERVAL_S = 2.0
@@ -75,8 +75,15 @@ class ServiceClient:
             return False
         return not self.needs or bool(self.needs in self.models and self.models[self.needs].default_version)
 
-    async def call(self, method: str, request: bytes, timeout_s: float, request_id: str) -> bytes:
+    async def call(self, method: str, request: bytes, timeout_s: float, request_id: str, version: str = "") -> bytes:
         """Sends one unary RPC and returns the serialized answer.
+
+        Args:
+            method: full gRPC method path.
+            request: its serialized message.
+            timeout_s: longest time to wait.
+            request_id: id that logs of the service see.
+            version: version that should answer, where the message names none and it is still there.
 
         Raises:
             ServiceError: the error that the service answered with, or that its absence means.
@@ -86,6 +93,7 @@ class ServiceClient:
             ("application", self.name),
             (REQUEST_ID_KEY, request_id),
             (TIMEOUT_KEY, str(int(timeout_s * 1000))),
+            *([(VERSION_KEY, version)] if version else []),
         )
         try:
             return await rpc(request, timeout=timeout_s, metadata=metadata)

@@ -1,16 +1,15 @@
 """The transport-free middle: a validated request in, an answer out, through the cache. Both doors use it."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
 
 from google.protobuf.message import Message
-from seqserve.model.v1.model_service_pb2 import ModelDescription
 
 from services.gateway.cache import ResponseCache, cache_key
 from services.gateway.call import Call
 from services.gateway.clients import ServiceClient
 from services.gateway.metrics import CACHE
+from services.gateway.target import Target, find_target
 
 Response = TypeVar("Response", bound=Message)
 CacheOutcome = Literal["hit", "miss", "bypass"]
@@ -37,21 +36,6 @@ class Answer(Generic[Response]):
 
     response: Response
     cache: CacheOutcome
-
-
-@dataclass(frozen=True)
-class Target:
-    """The model version that is expected to answer.
-
-    Attributes:
-        model: model name.
-        version: version number as text.
-        digest: SHA-256 over its files.
-    """
-
-    model: str
-    version: str
-    digest: str
 
 
 @dataclass(frozen=True)
@@ -85,7 +69,8 @@ class Inference:
             key = cache_key(endpoint.method, target.digest, payload)
             if (cached := await self.cache.get(key)) is not None:
                 return self._note(endpoint, call, endpoint.response_type.FromString(cached), "hit")
-        answer = await client.call(endpoint.method, payload, call.timeout_s, call.request_id)
+        drawn = target.version if target and target.is_drawn else ""
+        answer = await client.call(endpoint.method, payload, call.timeout_s, call.request_id, drawn)
         response = endpoint.response_type.FromString(answer)
         if self.cache and key and target and response.model.version == target.version:  # type: ignore[attr-defined]
             await self.cache.put(key, answer)
@@ -98,12 +83,3 @@ class Inference:
         model = response.model  # type: ignore[attr-defined]
         call.outcome.model, call.outcome.version, call.outcome.cache = model.name, model.version, outcome
         return Answer(response, outcome)
-
-
-def find_target(models: Mapping[str, ModelDescription], name: str, version: str = "") -> Target | None:
-    """The version of a model that answers where a request names `version`; None if it is not there."""
-    model = models.get(name)
-    if not model:
-        return None
-    wanted = version or model.default_version
-    return next((Target(name, v.version, v.digest) for v in model.versions if v.version == wanted), None)

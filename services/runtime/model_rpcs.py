@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 
 from seqserve.model.v1 import model_service_pb2 as pb
 
-from services.runtime.deadline import Deadline
+from services.runtime.caller import Caller
 from services.runtime.errors import InvalidInput
 from services.runtime.execution.servable import Servable
 from services.runtime.rpc import unary
@@ -26,10 +26,10 @@ class ModelRpcs:
         self._repository, self._spread = repository, spread
 
     @unary(pb.InferResponse)
-    async def Infer(self, request: pb.InferRequest, deadline: Deadline | None) -> pb.InferResponse:
+    async def Infer(self, request: pb.InferRequest, caller: Caller) -> pb.InferResponse:
         inputs = to_arrays(request.inputs)
-        with self._repository.lease(request.model, request.version, request.label) as model:
-            outputs = await model.infer(inputs, request.signature, request.outputs, deadline)
+        with self._repository.lease(request.model, request.version, request.label, caller.version) as model:
+            outputs = await model.infer(inputs, request.signature, request.outputs, caller.deadline)
         if not (request.version or request.label):
             self._repository.shadow(
                 request.model,
@@ -44,13 +44,13 @@ class ModelRpcs:
 
     @unary(pb.DescribeModelsResponse)
     async def DescribeModels(
-        self, request: pb.DescribeModelsRequest, deadline: Deadline | None
+        self, request: pb.DescribeModelsRequest, caller: Caller
     ) -> pb.DescribeModelsResponse:
         return pb.DescribeModelsResponse(models=self._repository.describe())
 
     @unary(pb.ConfigureModelsResponse)
     async def ConfigureModels(
-        self, request: pb.ConfigureModelsRequest, deadline: Deadline | None
+        self, request: pb.ConfigureModelsRequest, caller: Caller
     ) -> pb.ConfigureModelsResponse:
         match request.WhichOneof("change"):
             case "replace":

@@ -14,11 +14,13 @@ from google.protobuf import any_pb2, duration_pb2
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
+from services.runtime.caller import Caller
 from services.runtime.deadline import Deadline
 from services.runtime.errors import INTERNAL_MESSAGE, Internal, Overloaded, ServiceError, grpc_code
 
 DETAILS_KEY = "grpc-status-details-bin"
 REQUEST_ID_KEY = "x-request-id"
+VERSION_KEY = "x-seqserve-version"
 TIMEOUT_KEY = "x-seqserve-timeout-ms"  # Ray Serve's context hides the deadline that gRPC itself carries
 ERROR_DOMAIN = "seqserve"
 
@@ -41,17 +43,17 @@ Response = TypeVar("Response", bound=Message)
 Rpc = Callable[[Any, Any, RpcContext], Awaitable[Any]]
 
 
-Method = Callable[[Any, Any, Deadline | None], Awaitable[Response]]
+Method = Callable[[Any, Any, Caller], Awaitable[Response]]
 
 
 def unary(response_type: type[Response]) -> Callable[[Method[Response]], Rpc]:
-    """Makes a `(self, request, deadline) -> response` method an RPC whose errors reach the client as status codes."""
+    """Makes a `(self, request, caller) -> response` method an RPC whose errors reach the client as status codes."""
 
     def wrap(method: Method[Response]) -> Rpc:
         async def call(self: Any, request: Any, grpc_context: RpcContext) -> Response:
             structlog.contextvars.bind_contextvars(request_id=request_id(grpc_context))
             try:
-                return await method(self, request, read_deadline(grpc_context))
+                return await method(self, request, read_caller(grpc_context))
             except ServiceError as error:
                 set_error(grpc_context, error)
             except Exception:
@@ -66,10 +68,12 @@ def unary(response_type: type[Response]) -> Callable[[Method[Response]], Rpc]:
     return wrap
 
 
-def read_deadline(context: RpcContext) -> Deadline | None:
-    """When the caller stops waiting; None if it did not say."""
-    timeout_ms = next((value for key, value in context.invocation_metadata() if key == TIMEOUT_KEY), "")
-    return Deadline.after(int(timeout_ms) / 1000) if timeout_ms.isdigit() else None
+def read_caller(context: RpcContext) -> Caller:
+    """What the caller said in its metadata."""
+    metadata = dict(context.invocation_metadata())
+    timeout_ms = metadata.get(TIMEOUT_KEY, "")
+    deadline = Deadline.after(int(timeout_ms) / 1000) if timeout_ms.isdigit() else None
+    return Caller(deadline, metadata.get(VERSION_KEY, ""))
 
 
 def request_id(context: RpcContext) -> str:

@@ -7,7 +7,7 @@ from seqserve.model.v1.model_service_pb2 import ModelVersion
 from seqserve.sketch.v1 import sketch_service_pb2 as pb
 from seqserve.sketch.v1 import sketch_service_pb2_grpc as pb_grpc
 
-from services.runtime.deadline import Deadline
+from services.runtime.caller import Caller
 from services.runtime.execution.servable import Servable
 from services.runtime.rpc import unary
 from services.runtime.versions.repository import Repository
@@ -28,13 +28,13 @@ class SketchService(pb_grpc.SketchServiceServicer):
 
     @unary(pb.ClassifySketchResponse)
     async def ClassifySketch(
-        self, request: pb.ClassifySketchRequest, deadline: Deadline | None
+        self, request: pb.ClassifySketchRequest, caller: Caller
     ) -> pb.ClassifySketchResponse:
-        with self._repository.lease(self.MODEL) as model:
+        with self._repository.lease(self.MODEL, preferred=caller.version) as model:
             options = InkOptions.from_manifest(model.manifest.options)
             inks = [to_ink(_strokes(s), options, f"sketches[{i}]") for i, s in enumerate(request.sketches)]
             rows = to_rows(inks)
-            outputs = await model.infer_rows(rows, deadline)
+            outputs = await model.infer_rows(rows, caller.deadline)
         self._repository.shadow(self.MODEL, model.version, lambda other: other.infer_rows(rows), outputs)
         probabilities = [row["probabilities"] for row in outputs]
         results = _results(probabilities, model.manifest.labels, request.top_k or DEFAULT_TOP_K)

@@ -8,7 +8,7 @@ from seqserve.model.v1.model_service_pb2 import ModelVersion
 from seqserve.video.v1 import video_service_pb2 as pb
 from seqserve.video.v1 import video_service_pb2_grpc as pb_grpc
 
-from services.runtime.deadline import Deadline
+from services.runtime.caller import Caller
 from services.runtime.execution.servable import Servable
 from services.runtime.rpc import unary
 from services.runtime.versions.repository import Repository
@@ -29,13 +29,13 @@ class VideoService(pb_grpc.VideoServiceServicer):
 
     @unary(pb.ClassifyVideoResponse)
     async def ClassifyVideo(
-        self, request: pb.ClassifyVideoRequest, deadline: Deadline | None
+        self, request: pb.ClassifyVideoRequest, caller: Caller
     ) -> pb.ClassifyVideoResponse:
-        with self._repository.lease(self.MODEL) as model:
+        with self._repository.lease(self.MODEL, preferred=caller.version) as model:
             options = ClipOptions.from_manifest(model.manifest.options)
             clips = [await _decode(clip.content, options, i) for i, clip in enumerate(request.clips)]
             rows = [{"frames": clip} for clip in clips]
-            outputs = await model.infer_rows(rows, deadline)
+            outputs = await model.infer_rows(rows, caller.deadline)
         self._repository.shadow(self.MODEL, model.version, lambda other: other.infer_rows(rows), outputs)
         probabilities = [row["probabilities"] for row in outputs]
         results = _results(probabilities, model.manifest.labels, request.top_k or DEFAULT_TOP_K)

@@ -52,11 +52,13 @@ class FakeServing(
 
     sketch answers each drawing with its number of points, forecast each series with its last value, video each clip
     with its size; "affine" of savedmodel is y = 2x. Set `delay_s`, `error` or `version` (it changes digests) freely.
+    Version "2" answers as a canary where the gateway drew it, while `canary_share` is not 0.
     """
 
     delay_s: float = 0.0
     error: ServiceError | None = None
     version: str = "1"
+    canary_share: float = 0.0
     calls: Counter = field(default_factory=Counter)
     items: Counter = field(default_factory=Counter)
     requests: list = field(default_factory=list)
@@ -71,11 +73,11 @@ class FakeServing(
         if self.error:
             raise self.error
 
-    def _named(self, name):
-        return model_pb.ModelVersion(name=name, version=self.version)
+    def _named(self, name, caller):
+        return model_pb.ModelVersion(name=name, version=caller.version or self.version)
 
     @unary(sketch_pb.ClassifySketchResponse)
-    async def ClassifySketch(self, request, deadline):
+    async def ClassifySketch(self, request, caller):
         await self._enter("ClassifySketch", len(request.sketches), request)
         points = [sum(len(stroke.x) for stroke in sketch.strokes) for sketch in request.sketches]
         predictions = [
@@ -86,10 +88,10 @@ class FakeServing(
             for n in points
         ]
         results = [sketch_pb.SketchPrediction(predictions=p) for p in predictions]
-        return sketch_pb.ClassifySketchResponse(model=self._named("sketch"), results=results)
+        return sketch_pb.ClassifySketchResponse(model=self._named("sketch", caller), results=results)
 
     @unary(forecast_pb.ForecastResponse)
-    async def Forecast(self, request, deadline):
+    async def Forecast(self, request, caller):
         await self._enter("Forecast", len(request.series), request)
         days = range(1, request.horizon + 1)
         forecasts = [
@@ -104,10 +106,10 @@ class FakeServing(
             )
             for series in request.series
         ]
-        return forecast_pb.ForecastResponse(model=self._named("forecast"), forecasts=forecasts)
+        return forecast_pb.ForecastResponse(model=self._named("forecast", caller), forecasts=forecasts)
 
     @unary(video_pb.ClassifyVideoResponse)
-    async def ClassifyVideo(self, request, deadline):
+    async def ClassifyVideo(self, request, caller):
         await self._enter("ClassifyVideo", len(request.clips), request)
         results = [
             video_pb.ClipPrediction(
@@ -115,28 +117,34 @@ class FakeServing(
             )
             for clip in request.clips
         ]
-        return video_pb.ClassifyVideoResponse(model=self._named("video"), results=results)
+        return video_pb.ClassifyVideoResponse(model=self._named("video", caller), results=results)
 
     @unary(model_pb.InferResponse)
-    async def Infer(self, request, deadline):
+    async def Infer(self, request, caller):
         await self._enter("Infer", 1, request)
         if request.model != "affine":
             raise NotFound(f"no model '{request.model}'")
         outputs = [to_tensor("y", 2 * to_arrays(request.inputs)["x"])]
-        return model_pb.InferResponse(model=self._named("affine"), outputs=outputs)
+        return model_pb.InferResponse(model=self._named("affine", caller), outputs=outputs)
 
     async def DescribeModels(self, request, context):
         application = dict(context.invocation_metadata())["application"]
         name = "affine" if application == "savedmodel" else application
         x = model_pb.TensorSpec(dtype="float32", shape=[-1])
         signature = model_pb.Signature(inputs={"x": x}, outputs={"y": x})
-        version = model_pb.VersionDescription(
-            version=self.version,
-            state=AVAILABLE,
-            digest=f"{name}-{self.version}",
-            signatures={"serving_default": signature},
-        )
-        described = model_pb.ModelDescription(name=name, default_version=self.version, versions=[version])
+        numbers = [self.version, "2"] if self.canary_share else [self.version]
+        versions = [
+            model_pb.VersionDescription(
+                version=number,
+                state=AVAILABLE,
+                digest=f"{name}-{number}",
+                signatures={"serving_default": signature},
+            )
+            for number in numbers
+        ]
+        described = model_pb.ModelDescription(name=name, default_version=self.version, versions=versions)
+        if self.canary_share:
+            described.canary_version, described.canary_share = "2", self.canary_share
         return model_pb.DescribeModelsResponse(models=[described])
 
 

@@ -87,7 +87,7 @@ class FakeClient:
         if self.next_models is not None:
             self.models = self.next_models
 
-    async def call(self, method, request, timeout_s, request_id):
+    async def call(self, method, request, timeout_s, request_id, version=""):
         self.changes.append((model_pb.ConfigureModelsRequest.FromString(request), timeout_s))
         if self.error:
             raise self.error

@@ -114,13 +114,14 @@ class Repository(Generic[S]):
             self._temporary.cleanup()
 
     @contextmanager
-    def lease(self, name: str, version: str = "", label: str = "") -> Iterator[S]:
+    def lease(self, name: str, version: str = "", label: str = "", preferred: str = "") -> Iterator[S]:
         """The version that answers a request; it stays in memory until the context is left.
 
         Args:
             name: model name.
             version: number of the version, as text; empty leaves the choice to the label.
             label: version label; where it is empty too, the default version or the canary answers.
+            preferred: version that answers then, if it is available.
 
         Raises:
             NotFound: no such model, version or label.
@@ -131,7 +132,7 @@ class Repository(Generic[S]):
         model = self._models.get(name)
         if model is None:
             raise NotFound(f"no model '{name[:MAX_QUOTED]}'")
-        with model.find(version, label).lease() as servable:
+        with model.find(version, label, preferred).lease() as servable:
             yield servable
 
     def shadow(self, name: str, primary_version: str, ask: Ask[S], answer: Answer) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 import structlog
@@ -109,18 +109,20 @@ class ServedModel(Generic[S]):
         self._default: int | None = None
         self._seen: set[int] = set()
 
-    def find(self, version: str = "", label: str = "") -> LoadedVersion[S]:
-        """The version that answers a request that names a version, or a label, or nothing.
+    def find(self, version: str = "", label: str = "", preferred: str = "") -> LoadedVersion[S]:
+        """The version that answers a request that names a version, or a label, or nothing and `preferred` is there.
 
         Raises:
             NotFound: it is not available; says which are.
         """
-        number = self._choose() if not version and not label else self._resolve(version, label)
+        number = self._choose(preferred) if not version and not label else self._resolve(version, label)
         if number not in self.loaded:
             raise NotFound(f"model '{self.name}' has no version that is available")
         return self.loaded[number]
 
-    def _choose(self) -> int | None:
+    def _choose(self, preferred: str) -> int | None:
+        if (number := _number_of(preferred)) in self.loaded:
+            return number
         canary, share = self.config.canary_version, self.config.canary_share
         if share and canary in self.loaded and self._draw() < share:
             return canary
@@ -132,7 +134,7 @@ class ServedModel(Generic[S]):
                 known = ", ".join(sorted(self.labels)) or "it has none"
                 raise NotFound(f"model '{self.name}' has no label '{label[:MAX_QUOTED]}'; {known}", "label")
             return self.labels[label]
-        number = int(version) if version.isascii() and version.isdecimal() and len(version) <= MAX_QUOTED else None
+        number = _number_of(version)
         if number not in self.loaded:
             known = ", ".join(map(str, sorted(self.loaded))) or "none"
             text = f"model '{self.name}' has no version {version[:MAX_QUOTED]} that is available; available: {known}"
@@ -191,7 +193,12 @@ class ServedModel(Generic[S]):
             default_version="" if self._default is None else str(self._default),
             labels={label: str(number) for label, number in self.labels.items()},
             versions=[self._describe_version(number) for number in sorted(self._known())],
+            **self._describe_canary(),
         )
+
+    def _describe_canary(self) -> dict[str, Any]:
+        version, share = self.config.canary_version, self.config.canary_share
+        return {"canary_version": str(version), "canary_share": share} if share and version in self.loaded else {}
 
     @property
     def is_empty(self) -> bool:
@@ -221,3 +228,7 @@ class ServedModel(Generic[S]):
             current.add(self.loading)
         ended = self._seen.union(self.failures) - current
         return current | set(sorted(ended)[-ENDED_TO_SHOW:])
+
+
+def _number_of(version: str) -> int | None:
+    return int(version) if version.isascii() and version.isdecimal() and len(version) <= MAX_QUOTED else None

@@ -82,7 +82,7 @@ class FakeModels(model_grpc.ModelServiceServicer):
     answered: Counter = field(default_factory=Counter)
 
     @unary(model_pb.InferResponse)
-    async def Infer(self, request, deadline):
+    async def Infer(self, request, caller):
         self.requests.append(request)
         if request.version not in ("", "1", "2"):
             raise NotFound(f"no version {request.version}")
@@ -114,7 +114,7 @@ class FakeModels(model_grpc.ModelServiceServicer):
         return model_pb.DescribeModelsResponse(models=[self._describe(name, sign) for name, (sign, _) in models])
 
     @unary(model_pb.ConfigureModelsResponse)
-    async def ConfigureModels(self, request, deadline):
+    async def ConfigureModels(self, request, caller):
         name = request.load or request.unload
         if name not in MODELS:
             raise NotFound(f"the repository holds no model '{name}'")

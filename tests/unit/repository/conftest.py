@@ -160,8 +160,8 @@ def make_bench(tmp_path_factory):
 def answer():
     """(repository, ...) -> number and word of the version that answers a request now."""
 
-    def ask(repository, name="m", version="", label=""):
-        with repository.lease(name, version, label) as servable:
+    def ask(repository, name="m", version="", label="", preferred=""):
+        with repository.lease(name, version, label, preferred) as servable:
             assert not servable.closed
             return int(servable.version), servable.word
 

@@ -228,6 +228,19 @@ async def test_the_canary_answers_its_share_of_the_requests_that_name_nothing(be
     assert {answer(repository, version="2")[0] for _ in range(100)} == {2}
 
 
+async def test_what_the_gateway_drew_answers_while_it_is_there(bench, answer):
+    for number in (1, 2):
+        bench.drop("m", number)
+    repository = await bench.open(configs=[config(labels={"stable": 1}, canary_version=2, canary_share=0.5)])
+    described = repository.describe()[0]
+    assert (described.canary_version, described.canary_share) == ("2", 0.5)
+    assert {answer(repository, preferred="2")[0] for _ in range(20)} == {2}
+    assert {answer(repository, preferred="1")[0] for _ in range(20)} == {1}
+    await repository.replace([config(specific=(1,))])
+    assert answer(repository, preferred="2")[0] == 1
+    assert repository.describe()[0].canary_version == ""
+
+
 async def test_a_canary_comes_beside_the_version_that_answers(bench, answer):
     bench.drop("m", 1)
     bench.drop("m", 2)

@@ -79,7 +79,7 @@ class DescribeModelsResponse(_message.Message):
     def __init__(self, models: _Optional[_Iterable[_Union[ModelDescription, _Mapping]]] = ...) -> None: ...
 
 class ModelDescription(_message.Message):
-    __slots__ = ("name", "default_version", "labels", "versions")
+    __slots__ = ("name", "default_version", "labels", "versions", "canary_version", "canary_share")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -91,11 +91,15 @@ class ModelDescription(_message.Message):
     DEFAULT_VERSION_FIELD_NUMBER: _ClassVar[int]
     LABELS_FIELD_NUMBER: _ClassVar[int]
     VERSIONS_FIELD_NUMBER: _ClassVar[int]
+    CANARY_VERSION_FIELD_NUMBER: _ClassVar[int]
+    CANARY_SHARE_FIELD_NUMBER: _ClassVar[int]
     name: str
     default_version: str
     labels: _containers.ScalarMap[str, str]
     versions: _containers.RepeatedCompositeFieldContainer[VersionDescription]
-    def __init__(self, name: _Optional[str] = ..., default_version: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., versions: _Optional[_Iterable[_Union[VersionDescription, _Mapping]]] = ...) -> None: ...
+    canary_version: str
+    canary_share: float
+    def __init__(self, name: _Optional[str] = ..., default_version: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., versions: _Optional[_Iterable[_Union[VersionDescription, _Mapping]]] = ..., canary_version: _Optional[str] = ..., canary_share: _Optional[float] = ...) -> None: ...
 
 class VersionDescription(_message.Message):
     __slots__ = ("version", "state", "error", "digest", "classes", "signatures", "statistics", "classify_output", "regress_output", "max_batch_size")
