@@ -19,6 +19,7 @@ from services.gateway.entry import Entry
 from services.gateway.inference import Inference
 from services.gateway.middleware import BodyLimitMiddleware, RequestMiddleware
 from services.gateway.oip.rest import router as oip_router
+from services.gateway.openapi import describe_api
 from services.gateway.routes import router
 from services.gateway.settings import GatewaySettings
 from services.gateway.tfserving.rest import router as tfserving_router
@@ -52,6 +53,7 @@ def build_app(inference: Inference, settings: GatewaySettings) -> FastAPI:
     app.include_router(router)
     app.include_router(oip_router)
     app.include_router(tfserving_router)
+    describe_api(app)
     app.add_exception_handler(ServiceError, _on_service_error)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
     app.add_exception_handler(ValidationError, _on_validation_error)

@@ -1,8 +1,11 @@
 """One request as both doors know it: what its client said around it, and what became of it."""
 
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from services.runtime.deadline import Deadline
+
+Caching = Literal["use", "refresh", "off"]
 
 
 @dataclass
@@ -27,13 +30,13 @@ class Call:
     Attributes:
         request_id: id that logs and services see.
         deadline: when the client stops waiting.
-        bypass_cache: the client wants a fresh answer.
+        caching: what the cache may do: answer ("use"), only learn the fresh answer ("refresh"), or nothing ("off").
         outcome: what became of it.
     """
 
     request_id: str
     deadline: Deadline
-    bypass_cache: bool
+    caching: Caching = "use"
     outcome: Outcome = field(default_factory=Outcome)
 
     @property

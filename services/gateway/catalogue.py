@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from seqserve.model.v1 import model_service_pb2 as model_pb
 
+from services.gateway.caching.items import Whole
 from services.gateway.call import Call
 from services.gateway.clients import ServiceClient
 from services.gateway.endpoints import ANY_MODEL_SERVICE, CONFIGURE_MODELS, INFER, TYPED_SERVICES
@@ -14,6 +15,7 @@ from services.gateway.target import find_target
 from services.runtime.errors import Forbidden, NotFound, Unavailable
 
 AVAILABLE = model_pb.VersionState.VERSION_STATE_AVAILABLE
+WHOLE = Whole(("version", "label"))  # the digest stands for them
 REFRESH_INTERVAL_S = 0.5  # unknown names must not become load
 
 
@@ -78,7 +80,9 @@ class Catalogue:
         if not version and request.label and request.model in models:
             version = models[request.model].labels.get(request.label, "")
         target = find_target(models, request.model, version)
-        return await self.inference.infer(Endpoint(service, INFER, model_pb.InferResponse), request, call, target)
+        return await self.inference.infer(
+            Endpoint(service, INFER, model_pb.InferResponse, WHOLE), request, call, target
+        )
 
     async def replace_configs(self, configs: Sequence[model_pb.ModelConfig], call: Call) -> None:
         """Gives every service its part of a new configuration; models that it leaves out are unloaded.

@@ -1,30 +1,37 @@
-"""What every gRPC call passes, whatever its protocol: an id, a deadline, a status, a measurement, a log line."""
+"""What every gRPC call passes, whatever its protocol: an id, a deadline, a status, a measurement, a log line.
+
+Messages are read and written here, and not by gRPC, which answers INTERNAL to what it cannot read.
+"""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import grpc
 import structlog
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 from pydantic import ValidationError
 
 from services.gateway.call import Call
 from services.gateway.entry import Entry
-from services.gateway.inference import Endpoint, Inference, Response
+from services.gateway.inference import Endpoint, Inference
 from services.gateway.violations import to_invalid_input
-from services.runtime.errors import INTERNAL_MESSAGE, Internal, ServiceError, Unavailable, grpc_code
+from services.runtime.errors import INTERNAL_MESSAGE, Internal, InvalidInput, ServiceError, Unavailable, grpc_code
 from services.runtime.rpc import REQUEST_ID_KEY, set_error
 
 CACHE_KEY = "x-seqserve-cache"
 
 log = structlog.get_logger(__name__)
+Request = TypeVar("Request", bound=Message)
 Parse = Callable[[Any], Any]
+Handle = Callable[[Any, Call], Awaitable[tuple[Message, str]]]
+HandleBytes = Callable[[bytes, Call], Awaitable[tuple[bytes, str]]]
+HandleStream = Callable[[AsyncIterable[Any], Call], Awaitable[tuple[Message, str]]]
 
 
 class Door:
-    """Validates a message, asks for the answer, and puts errors into the context."""
+    """Lets calls in, and puts errors into their contexts."""
 
     def __init__(self, inference: Inference, entry: Entry, closing: asyncio.Event | None = None) -> None:
         """Takes the middle, the way in, and what tells that no more are let in."""
@@ -32,46 +39,90 @@ class Door:
         self._entry = entry
         self._closing = closing
 
-    async def answer(
-        self, endpoint: Endpoint[Response], parse: Parse, message: Message, context: grpc.aio.ServicerContext
-    ) -> Response:
-        """Answers one RPC of a typed service."""
-
-        async def handle(call: Call) -> tuple[Response, str]:
-            answer = await self._inference.infer(endpoint, parse(message).to_proto(), call)
-            return answer.response, answer.cache
-
-        return await self.run(context, endpoint.method, endpoint.response_type, handle)
-
-    async def run(
-        self,
-        context: grpc.aio.ServicerContext,
-        method: str,
-        response_type: type[Response],
-        handle: Callable[[Call], Awaitable[tuple[Response, str]]],
-    ) -> Response:
-        """Answers one RPC with what `handle` returns: the response, and what the cache did ("" if nothing).
+    def typed(self, endpoint: Endpoint[Any], request_type: type[Message], parse: Parse) -> grpc.RpcMethodHandler:
+        """One unary RPC of a typed service.
 
         Args:
-            context: the RPC's context.
-            method: full gRPC method path.
-            response_type: message that the client gets with an error.
-            handle: does the work; an error that it raises becomes the RPC's status.
+            endpoint: what it asks.
+            request_type: its message.
+            parse: message -> the schema's request.
         """
-        async with self.open(context, method) as call:
-            response, cache = await handle(call)
-            context.set_trailing_metadata([(CACHE_KEY, cache)] if cache else [])
-            return response
-        return response_type()
+
+        async def handle(raw: bytes, call: Call) -> tuple[bytes, str]:
+            recall = self._inference.recall(endpoint, endpoint.method, raw, call)
+            if recall.entry:
+                return recall.entry.payload, "hit"
+            request = parse(read_message(request_type, raw)).to_proto()
+            answer = await self._inference.infer(endpoint, request, call, recall.target)
+            payload = answer.response.SerializeToString()
+            self._inference.remember(recall, answer, payload)
+            return payload, answer.cache
+
+        return self._unary(endpoint.method, handle)
+
+    def unary(self, method: str, request_type: type[Message], handle: Handle) -> grpc.RpcMethodHandler:
+        """One unary RPC of any other kind.
+
+        Args:
+            method: full gRPC method path.
+            request_type: its message.
+            handle: does the work: the response, and what the cache did ("" if nothing). What it raises is the status.
+        """
+
+        async def handle_bytes(raw: bytes, call: Call) -> tuple[bytes, str]:
+            response, cache = await handle(read_message(request_type, raw), call)
+            return response.SerializeToString(), cache
+
+        return self._unary(method, handle_bytes)
+
+    def upload(self, method: str, request_type: type[Message], handle: HandleStream) -> grpc.RpcMethodHandler:
+        """One RPC that takes a stream of messages, and answers once."""
+
+        async def serve(stream: AsyncIterable[bytes], context: grpc.aio.ServicerContext) -> bytes:
+            async with self._open(context, method) as call:
+                response, cache = await handle(read_messages(request_type, stream), call)
+                context.set_trailing_metadata([(CACHE_KEY, cache)] if cache else [])
+                return response.SerializeToString()
+            return b""
+
+        return grpc.stream_unary_rpc_method_handler(serve)
+
+    def stream(
+        self,
+        method: str,
+        request_type: type[Request],
+        handle: Callable[[AsyncIterable[Request], Call, Callable[[Message], Awaitable[None]]], Awaitable[None]],
+    ) -> grpc.RpcMethodHandler:
+        """One RPC that streams both ways.
+
+        Args:
+            method: full gRPC method path.
+            request_type: message that comes in.
+            handle: takes the messages, the call, and the way to send one.
+        """
+
+        async def serve(stream: AsyncIterable[bytes], context: grpc.aio.ServicerContext) -> None:
+            async def write(message: Message) -> None:
+                await context.write(message.SerializeToString())
+
+            async with self._open(context, method) as call:
+                await handle(read_messages(request_type, stream), call, write)
+
+        return grpc.stream_stream_rpc_method_handler(serve)
+
+    def _unary(self, method: str, handle: HandleBytes) -> grpc.RpcMethodHandler:
+        async def serve(raw: bytes, context: grpc.aio.ServicerContext) -> bytes:
+            async with self._open(context, method) as call:
+                payload, cache = await handle(raw, call)
+                context.set_trailing_metadata([(CACHE_KEY, cache)] if cache else [])
+                return payload
+            return b""
+
+        return grpc.unary_unary_rpc_method_handler(serve)
 
     @asynccontextmanager
-    async def open(self, context: grpc.aio.ServicerContext, method: str) -> AsyncIterator[Call]:
-        """Lets one RPC of any kind in; an error that its body raises becomes the RPC's status and goes no further.
-
-        Args:
-            context: the RPC's context.
-            method: full gRPC method path.
-        """
+    async def _open(self, context: grpc.aio.ServicerContext, method: str) -> AsyncIterator[Call]:
+        """Lets one RPC of any kind in; an error that its body raises becomes the RPC's status and goes no further."""
         headers = {str(key): str(value) for key, value in context.invocation_metadata() or ()}
         with self._entry.visit("grpc", method, headers, context.time_remaining()) as visit:
             visit.code = grpc.StatusCode.OK.name
@@ -90,6 +141,28 @@ class Door:
     def _check_open(self) -> None:
         if self._closing and self._closing.is_set():
             raise Unavailable("the gateway is stopping")
+
+
+def read_message(message_type: type[Request], raw: bytes) -> Request:
+    """Reads a message.
+
+    Raises:
+        InvalidInput: it is no message of that type.
+    """
+    try:
+        return message_type.FromString(raw)
+    except DecodeError:
+        raise InvalidInput(f"not a {message_type.DESCRIPTOR.full_name} message", "message") from None
+
+
+async def read_messages(message_type: type[Request], stream: AsyncIterable[bytes]) -> AsyncIterator[Request]:
+    """Reads messages as they come.
+
+    Raises:
+        InvalidInput: one is no message of that type.
+    """
+    async for raw in stream:
+        yield read_message(message_type, raw)
 
 
 def _to_service_error(error: Exception) -> ServiceError:

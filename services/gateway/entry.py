@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import structlog
 
-from services.gateway.call import Call
+from services.gateway.call import Caching, Call
 from services.gateway.metrics import REQUESTS
 from services.runtime.deadline import Deadline
 from services.runtime.rpc import REQUEST_ID_KEY, TIMEOUT_KEY
@@ -76,7 +76,7 @@ class Entry:
         return Call(
             request_id=sent if REQUEST_ID_FORMAT.fullmatch(sent) else uuid4().hex,
             deadline=Deadline.after(min(limits)),
-            bypass_cache="no-cache" in headers.get("cache-control", ""),
+            caching=_read_caching(headers.get("cache-control", "")),
         )
 
 
@@ -86,3 +86,9 @@ def _note(door: DoorName, visit: Visit, duration_s: float) -> None:
     if visit.method not in QUIET_METHODS:
         told = {name: value for name, value in vars(outcome).items() if value}
         log.info("request", door=door, method=visit.method, code=visit.code, duration_s=round(duration_s, 5), **told)
+
+
+def _read_caching(cache_control: str) -> Caching:
+    if "no-store" in cache_control:
+        return "off"
+    return "refresh" if "no-cache" in cache_control else "use"

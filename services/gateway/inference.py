@@ -1,18 +1,23 @@
 """The transport-free middle: a validated request in, an answer out, through the cache. Both doors use it."""
 
+import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from google.protobuf.message import Message
 
-from services.gateway.cache import ResponseCache, cache_key
+from services.gateway.caching.answers import AnswerCache
+from services.gateway.caching.entry import Entry, Found, item_key
+from services.gateway.caching.items import Items, Whole
 from services.gateway.call import Call
 from services.gateway.clients import ServiceClient
-from services.gateway.metrics import CACHE
+from services.gateway.metrics import CACHE, CACHE_ITEMS
 from services.gateway.target import Target, find_target
+from services.runtime.errors import DeadlineExceeded, ServiceError
 
 Response = TypeVar("Response", bound=Message)
-CacheOutcome = Literal["hit", "miss", "bypass"]
+CacheOutcome = Literal["hit", "miss", "bypass", "coalesced"]
 
 
 @dataclass(frozen=True)
@@ -23,11 +28,13 @@ class Endpoint(Generic[Response]):
         service: name of the service, and of the model that answers ("sketch").
         method: full gRPC method path.
         response_type: message that it answers with.
+        items: how its messages come apart into what is cached one by one.
     """
 
     service: str
     method: str
     response_type: type[Response]
+    items: Items | Whole
 
 
 @dataclass(frozen=True)
@@ -39,11 +46,50 @@ class Answer(Generic[Response]):
 
 
 @dataclass(frozen=True)
+class Recall:
+    """What is remembered of a request that came in the same bytes before.
+
+    Attributes:
+        target: version that is going to answer; None if that is not known.
+        key: where it is remembered; "" where nothing is to be.
+        entry: the reply; None if there is none.
+    """
+
+    target: Target | None
+    key: str
+    entry: Entry | None
+
+
+@dataclass(frozen=True)
 class Inference:
     """Answers requests from the cache or the services."""
 
     clients: dict[str, ServiceClient]
-    cache: ResponseCache | None
+    cache: AnswerCache | None
+
+    def recall(self, endpoint: Endpoint[Any], route: str, body: bytes, call: Call) -> Recall:
+        """Looks for the reply to a request by the very bytes that it came in, before they are read.
+
+        Args:
+            endpoint: what it asks.
+            route: what makes the bytes mean what they mean: a method path, or a route of the REST door.
+            body: the bytes.
+            call: what the client said around them.
+        """
+        target = find_target(self.clients[endpoint.service].models or {}, endpoint.service)
+        if not self.cache or not target or not target.digest or call.caching != "use":
+            return Recall(target, "", None)
+        key = item_key(route, target.digest, b"reply", body)
+        entry = self.cache.local.get(key)
+        if entry:
+            CACHE_ITEMS.labels(endpoint.service, "reply").inc()
+            self._note(endpoint, call, target.model, entry.version, "hit")
+        return Recall(target, key, entry)
+
+    def remember(self, recall: Recall, answer: Answer[Any], reply: bytes) -> None:
+        """Keeps the finished reply, for the next request in the same bytes."""
+        if self.cache and recall.key and recall.target and answer.response.model.version == recall.target.version:
+            self.cache.local.put(recall.key, Entry(recall.target.version, reply))
 
     async def infer(
         self, endpoint: Endpoint[Response], request: Message, call: Call, target: Target | None = None
@@ -59,27 +105,68 @@ class Inference:
         Raises:
             ServiceError: the service refused it or did not answer.
         """
-        client = self.clients[endpoint.service]
-        target = target or find_target(client.models or {}, endpoint.service)
-        payload = request.SerializeToString(deterministic=True)
-        outcome: CacheOutcome = "bypass"
-        key = ""
-        if self.cache and target and target.digest and not call.bypass_cache:
-            outcome = "miss"
-            key = cache_key(endpoint.method, target.digest, payload)
-            if (cached := await self.cache.get(key)) is not None:
-                return self._note(endpoint, call, endpoint.response_type.FromString(cached), "hit")
-        drawn = target.version if target and target.is_drawn else ""
-        answer = await client.call(endpoint.method, payload, call.timeout_s, call.request_id, drawn)
-        response = endpoint.response_type.FromString(answer)
-        if self.cache and key and target and response.model.version == target.version:  # type: ignore[attr-defined]
-            await self.cache.put(key, answer)
-        return self._note(endpoint, call, response, outcome)
+        target = target or find_target(self.clients[endpoint.service].models or {}, endpoint.service)
+        if not self.cache or not target or not target.digest or call.caching == "off":
+            return self._finish(endpoint, call, await self._ask(endpoint, request, call, target), "bypass")
+        items, options = endpoint.items.split(request)
+        keys = [item_key(endpoint.method, target.digest, options, item) for item in items]
+        if call.caching == "refresh":
+            response = await self._ask(endpoint, request, call, target)
+            if response.model.version == target.version:  # type: ignore[attr-defined]
+                self.cache.keep(dict(zip(keys, _entries(endpoint, response), strict=True)))
+            return self._finish(endpoint, call, response, "bypass")
 
-    def _note(
+        async def compute(wanted: Sequence[str]) -> list[Entry]:
+            indices = [keys.index(key) for key in wanted]
+            part = endpoint.items.pick(request, indices)
+            try:
+                return _entries(endpoint, await self._ask(endpoint, part, call, target))
+            except ServiceError as error:
+                error.field = endpoint.items.rename(error.field, indices)
+                raise
+
+        try:
+            async with asyncio.timeout(call.timeout_s):
+                found = await self.cache.find(keys, target.version, compute)
+        except TimeoutError:
+            raise DeadlineExceeded(f"the {endpoint.service} service did not answer in time") from None
+        versions = {one.entry.version for one in found.values()}
+        if len(versions) > 1:  # it changed meanwhile; one answer is of one version
+            return self._finish(endpoint, call, await self._ask(endpoint, request, call, target), "miss")
+        response = endpoint.response_type()
+        endpoint.items.join(request, response, [found[key].entry.payload for key in keys])
+        model = response.model  # type: ignore[attr-defined]
+        model.name, model.version = target.model, versions.pop()
+        outcome = _outcome(found)
+        for one in found.values():
+            CACHE_ITEMS.labels(endpoint.service, one.source).inc()
+        return self._finish(endpoint, call, response, outcome)
+
+    async def _ask(self, endpoint: Endpoint[Response], request: Message, call: Call, target: Target | None) -> Response:
+        client = self.clients[endpoint.service]
+        drawn = target.version if target and target.is_drawn else ""
+        payload = request.SerializeToString(deterministic=True)
+        answer = await client.call(endpoint.method, payload, call.timeout_s, call.request_id, drawn)
+        return endpoint.response_type.FromString(answer)
+
+    def _finish(
         self, endpoint: Endpoint[Response], call: Call, response: Response, outcome: CacheOutcome
     ) -> Answer[Response]:
-        CACHE.labels(endpoint.service, outcome).inc()
         model = response.model  # type: ignore[attr-defined]
-        call.outcome.model, call.outcome.version, call.outcome.cache = model.name, model.version, outcome
+        self._note(endpoint, call, model.name, model.version, outcome)
         return Answer(response, outcome)
+
+    def _note(self, endpoint: Endpoint[Any], call: Call, model: str, version: str, outcome: CacheOutcome) -> None:
+        CACHE.labels(endpoint.service, outcome).inc()
+        call.outcome.model, call.outcome.version, call.outcome.cache = model, version, outcome
+
+
+def _entries(endpoint: Endpoint[Any], response: Any) -> list[Entry]:
+    return [Entry(response.model.version, payload) for payload in endpoint.items.answers(response)]
+
+
+def _outcome(found: Mapping[str, Found]) -> CacheOutcome:
+    sources = {one.source for one in found.values()}
+    if "miss" in sources:
+        return "miss"
+    return "coalesced" if "coalesced" in sources else "hit"

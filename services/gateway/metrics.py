@@ -9,7 +9,25 @@ REQUESTS = Histogram(
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
 )
 CACHE = Counter("seqserve_gateway_cache_requests", "Requests by what the cache did.", ["service", "outcome"])
-CACHE_FAILURES = Counter("seqserve_gateway_cache_failures", "Redis calls that failed or timed out.", ["operation"])
+CACHE_ITEMS = Counter(
+    "seqserve_gateway_cache_items",
+    "Items by where their answer came from: this process, Redis, a call (miss), or somebody else's call.",
+    ["service", "source"],
+)
+CACHE_FAILURES = Counter(
+    "seqserve_gateway_cache_failures",
+    "Redis calls of the cache without use, by operation and reason.",
+    ["operation", "reason"],
+)
+CACHE_TAKEOVERS = Counter(
+    "seqserve_gateway_cache_takeovers",
+    "Answers that were computed here because the gateway that had claimed them was gone.",
+)
+LOCAL_CACHE_BYTES = Gauge("seqserve_gateway_local_cache_bytes", "Size of the answers that this process keeps.")
+LOCAL_CACHE_ENTRIES = Gauge("seqserve_gateway_local_cache_entries", "Answers that this process keeps.")
+BREAKER_OPEN = Gauge(
+    "seqserve_gateway_breaker_open", "1 while calls are held back because the last ones failed.", ["callee"]
+)
 OPEN_STREAMS = Gauge("seqserve_gateway_open_streams", "Streams that clients hold open.", ["method"])
 STREAM_PREDICTION = Histogram(
     "seqserve_gateway_stream_prediction_duration_seconds",

@@ -5,87 +5,57 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from starlette.datastructures import UploadFile
+from pydantic import BaseModel
+from pydantic_core import to_json
 
 from services.forecast.schema import ForecastRequest, ForecastResponse
+from services.gateway.bodies import read_clips, read_json_bytes
 from services.gateway.endpoints import CLASSIFY_SKETCH, CLASSIFY_VIDEO, FORECAST
-from services.gateway.inference import Answer, Endpoint, Inference
-from services.runtime.errors import InvalidInput
+from services.gateway.inference import Endpoint, Inference
+from services.gateway.openapi import CLIP, CLIPS, SERIES, SKETCH, SKETCHES
 from services.sketch.schema import (
     ClassifySketchesRequest,
     ClassifySketchesResponse,
     ClassifySketchRequest,
     ClassifySketchResponse,
 )
-from services.video.schema import (
-    ClassifyVideoRequest,
-    ClassifyVideoResponse,
-    ClassifyVideosRequest,
-    ClassifyVideosResponse,
-)
+from services.video.schema import ClassifyVideoResponse, ClassifyVideosResponse
 
 CACHE_HEADER = "x-seqserve-cache"
 
 router = APIRouter()
 
-VIDEO_BODY: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["file"],
-                    "properties": {
-                        "file": {"type": "string", "format": "binary"},
-                        "top_k": {"type": "integer", "minimum": 1, "maximum": 1000, "default": 5},
-                    },
-                }
-            },
-            "application/json": {"schema": ClassifyVideoRequest.model_json_schema()},
-        },
-    }
-}
 
-
-@router.post("/v1/sketches:classify", response_model=ClassifySketchResponse, tags=["sketch"])
-async def classify_sketch(body: ClassifySketchRequest, request: Request, response: Response) -> Any:
+@router.post("/v1/sketches:classify", response_model=ClassifySketchResponse, tags=["sketch"], openapi_extra=SKETCH)
+async def classify_sketch(request: Request) -> Response:
     """Which object does this drawing show?"""
-    answer = await _infer(CLASSIFY_SKETCH, body, request, response)
-    return ClassifySketchResponse.from_proto(answer.response, answer.cache == "hit")
-
-
-@router.post("/v1/sketches:batchClassify", response_model=ClassifySketchesResponse, tags=["sketch"])
-async def classify_sketches(body: ClassifySketchesRequest, request: Request, response: Response) -> Any:
-    """The same for many drawings in one call."""
-    answer = await _infer(CLASSIFY_SKETCH, body, request, response)
-    return ClassifySketchesResponse.from_proto(answer.response, answer.cache == "hit")
-
-
-@router.post("/v1/series:forecast", response_model=ForecastResponse, tags=["forecast"])
-async def forecast(body: ForecastRequest, request: Request, response: Response) -> Any:
-    """The next days of one or many daily series, with quantiles."""
-    answer = await _infer(FORECAST, body, request, response)
-    return ForecastResponse.from_proto(answer.response, answer.cache == "hit")
-
-
-@router.post("/v1/videos:classify", response_model=ClassifyVideoResponse, tags=["video"], openapi_extra=VIDEO_BODY)
-async def classify_video(request: Request, response: Response) -> Any:
-    """Which class is this clip? Send the file as multipart `file`, or as JSON `content` in base64."""
-    answer = await _infer(CLASSIFY_VIDEO, await _read_clips(request), request, response)
-    return ClassifyVideoResponse.from_proto(answer.response, answer.cache == "hit")
+    return await _answer_json(request, CLASSIFY_SKETCH, ClassifySketchRequest, ClassifySketchResponse)
 
 
 @router.post(
-    "/v1/videos:batchClassify",
-    response_model=ClassifyVideosResponse,
-    tags=["video"],
-    openapi_extra=VIDEO_BODY,
+    "/v1/sketches:batchClassify", response_model=ClassifySketchesResponse, tags=["sketch"], openapi_extra=SKETCHES
 )
-async def classify_videos(request: Request, response: Response) -> Any:
+async def classify_sketches(request: Request) -> Response:
+    """The same for many drawings in one call."""
+    return await _answer_json(request, CLASSIFY_SKETCH, ClassifySketchesRequest, ClassifySketchesResponse)
+
+
+@router.post("/v1/series:forecast", response_model=ForecastResponse, tags=["forecast"], openapi_extra=SERIES)
+async def forecast(request: Request) -> Response:
+    """The next days of one or many daily series, with quantiles."""
+    return await _answer_json(request, FORECAST, ForecastRequest, ForecastResponse)
+
+
+@router.post("/v1/videos:classify", response_model=ClassifyVideoResponse, tags=["video"], openapi_extra=CLIP)
+async def classify_video(request: Request) -> Response:
+    """Which class is this clip? Send the file as multipart `file`, or as JSON `content` in base64."""
+    return await _answer(request, CLASSIFY_VIDEO, await read_clips(request), ClassifyVideoResponse)
+
+
+@router.post("/v1/videos:batchClassify", response_model=ClassifyVideosResponse, tags=["video"], openapi_extra=CLIPS)
+async def classify_videos(request: Request) -> Response:
     """The same for many clips in one call: repeat the multipart field `file`."""
-    answer = await _infer(CLASSIFY_VIDEO, await _read_clips(request), request, response)
-    return ClassifyVideosResponse.from_proto(answer.response, answer.cache == "hit")
+    return await _answer(request, CLASSIFY_VIDEO, await read_clips(request), ClassifyVideosResponse)
 
 
 @router.get("/healthz", tags=["operation"])
@@ -117,31 +87,31 @@ async def index() -> RedirectResponse:
     return RedirectResponse("/docs")
 
 
-async def _infer(endpoint: Endpoint[Any], body: Any, request: Request, response: Response) -> Answer[Any]:
+async def _answer_json(
+    request: Request, endpoint: Endpoint[Any], body_type: type[BaseModel], response_type: Any
+) -> Response:
+    """Answers a JSON body; one that came in the same bytes before is not even read."""
+    body = await read_json_bytes(request)
+    inference, call = _inference(request), request.state.call
+    recall = inference.recall(endpoint, request.url.path, body, call)
+    if recall.entry:
+        return _respond(recall.entry.payload, "hit")
+    parsed: Any = body_type.model_validate_json(body)
+    answer = await inference.infer(endpoint, parsed.to_proto(), call, recall.target)
+    content = response_type.from_proto(answer.response, answer.cache == "hit")
+    inference.remember(recall, answer, to_json(content | {"cached": True}))
+    return _respond(to_json(content), answer.cache)
+
+
+async def _answer(request: Request, endpoint: Endpoint[Any], body: Any, response_type: Any) -> Response:
     answer = await _inference(request).infer(endpoint, body.to_proto(), request.state.call)
-    response.headers[CACHE_HEADER] = answer.cache
-    return answer
+    return _respond(to_json(response_type.from_proto(answer.response, answer.cache == "hit")), answer.cache)
+
+
+def _respond(content: bytes, cache: str) -> Response:
+    return Response(content, media_type="application/json", headers={CACHE_HEADER: cache})
 
 
 def _inference(request: Request) -> Inference:
     inference: Inference = request.app.state.inference
     return inference
-
-
-async def _read_clips(request: Request) -> ClassifyVideoRequest | ClassifyVideosRequest:
-    kind = request.headers.get("content-type", "").partition(";")[0]
-    if kind == "application/json":
-        return ClassifyVideoRequest.model_validate_json(await request.body())
-    if kind != "multipart/form-data":
-        raise InvalidInput(f"'{kind}'; multipart/form-data or application/json", "content-type")
-    form = await request.form()
-    files = [part for part in form.getlist("file") if isinstance(part, UploadFile)]
-    if unknown := set(form) - {"file", "top_k"}:
-        raise InvalidInput("not a field of this request; file, top_k", sorted(unknown)[0])
-    if not files:
-        raise InvalidInput("missing; send the clip as an uploaded file", "file")
-    top_k = str(form.get("top_k", "5"))
-    if not top_k.isdecimal():
-        raise InvalidInput(f"'{top_k[:32]}' is not a whole number", "top_k")
-    clips = [{"content": await part.read()} for part in files]
-    return ClassifyVideosRequest.model_validate({"clips": clips, "top_k": int(top_k)})

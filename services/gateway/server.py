@@ -9,7 +9,7 @@ import structlog
 import uvicorn
 
 from services.gateway.app import build_app
-from services.gateway.cache import open_cache
+from services.gateway.caching.opening import open_cache
 from services.gateway.clients import open_client
 from services.gateway.endpoints import SERVICES, TYPED_SERVICES
 from services.gateway.grpc_server import build_grpc_server, report_health
@@ -79,7 +79,7 @@ async def open_inference(settings: GatewaySettings) -> AsyncIterator[Inference]:
         )
         for name in SERVICES
     }
-    cache = open_cache(settings.redis_url, settings.cache_ttl_s, settings.cache_timeout_s)
+    cache = open_cache(settings)
     watchers = [asyncio.create_task(client.watch()) for client in clients.values()]
     try:
         yield Inference(clients, cache)
@@ -88,8 +88,7 @@ async def open_inference(settings: GatewaySettings) -> AsyncIterator[Inference]:
             watcher.cancel()
         for client in clients.values():
             await client.channel.close()
-        if cache:
-            await cache.close()
+        await cache.close()
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:

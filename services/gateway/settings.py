@@ -12,9 +12,13 @@ class GatewaySettings(BaseSettings):
         rest_port: port of the REST door.
         grpc_port: port of the gRPC door.
         serving_target: host:port of Ray Serve's gRPC ingress.
-        redis_url: Redis of the response cache; empty means no cache.
-        cache_ttl_s: seconds that an answer is kept.
-        cache_timeout_s: longest wait for Redis before the cache is passed by.
+        redis_url: Redis that gateways share for answers, leases and limits; empty means that each is on its own.
+        cache_ttl_s: seconds that Redis keeps an answer, give or take a tenth.
+        cache_timeout_s: longest wait for Redis before it is passed by.
+        cache_lease_s: seconds after which another gateway may compute what a dead one had claimed.
+        cache_max_item_bytes: largest answer to one item that Redis keeps.
+        cache_local_bytes: answers that the process itself keeps, before Redis; 0 for none.
+        cache_local_ttl_s: seconds that it keeps one.
         request_timeout_s: longest wait for an answer; a client's shorter deadline goes before.
         max_request_bytes: largest request body, message or uploaded clip.
         max_streams: streams and uploads that may be open at the same time.
@@ -34,6 +38,10 @@ class GatewaySettings(BaseSettings):
     redis_url: str = ""
     cache_ttl_s: int = Field(3600, ge=1)
     cache_timeout_s: float = Field(0.05, gt=0)
+    cache_lease_s: float = Field(1.0, ge=0.1)
+    cache_max_item_bytes: int = Field(2**20, ge=0)
+    cache_local_bytes: int = Field(64 * 2**20, ge=0)
+    cache_local_ttl_s: float = Field(60, gt=0)
     request_timeout_s: float = Field(30, gt=0)
     max_request_bytes: int = Field(32 * 2**20, ge=1024)
     max_streams: int = Field(256, ge=1)

@@ -6,6 +6,7 @@
     ├── Forbidden          the client may not do that here
     ├── FailedPrecondition the request is right, but the state of a model forbids it
     ├── PayloadTooLarge    the request is over a size limit
+    ├── UnsupportedMedia   the body is of a kind that is not read here
     ├── Overloaded         the platform is full; try again later
     ├── DeadlineExceeded   the answer did not come in time
     ├── Unavailable        a service behind the gateway does not answer
@@ -56,6 +57,10 @@ class PayloadTooLarge(ServiceError):
     """The request is over a size limit."""
 
 
+class UnsupportedMedia(ServiceError):
+    """The body is of a kind that is not read here."""
+
+
 @dataclass(eq=False)
 class Overloaded(ServiceError):
     """The platform is full; try again later.
@@ -85,6 +90,7 @@ CODES: dict[type[ServiceError], tuple[grpc.StatusCode, HTTPStatus]] = {
     Forbidden: (grpc.StatusCode.PERMISSION_DENIED, HTTPStatus.FORBIDDEN),
     FailedPrecondition: (grpc.StatusCode.FAILED_PRECONDITION, HTTPStatus.BAD_REQUEST),
     PayloadTooLarge: (grpc.StatusCode.RESOURCE_EXHAUSTED, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
+    UnsupportedMedia: (grpc.StatusCode.INVALID_ARGUMENT, HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
     Overloaded: (grpc.StatusCode.RESOURCE_EXHAUSTED, HTTPStatus.TOO_MANY_REQUESTS),
     DeadlineExceeded: (grpc.StatusCode.DEADLINE_EXCEEDED, HTTPStatus.GATEWAY_TIMEOUT),
     Unavailable: (grpc.StatusCode.UNAVAILABLE, HTTPStatus.SERVICE_UNAVAILABLE),

@@ -43,15 +43,11 @@ class ModelRpcs:
         )
 
     @unary(pb.DescribeModelsResponse)
-    async def DescribeModels(
-        self, request: pb.DescribeModelsRequest, caller: Caller
-    ) -> pb.DescribeModelsResponse:
+    async def DescribeModels(self, request: pb.DescribeModelsRequest, caller: Caller) -> pb.DescribeModelsResponse:
         return pb.DescribeModelsResponse(models=self._repository.describe())
 
     @unary(pb.ConfigureModelsResponse)
-    async def ConfigureModels(
-        self, request: pb.ConfigureModelsRequest, caller: Caller
-    ) -> pb.ConfigureModelsResponse:
+    async def ConfigureModels(self, request: pb.ConfigureModelsRequest, caller: Caller) -> pb.ConfigureModelsResponse:
         match request.WhichOneof("change"):
             case "replace":
                 await self._repository.replace(parse_configs(request.replace))

@@ -27,9 +27,7 @@ class SketchService(pb_grpc.SketchServiceServicer):
         self._repository = repository
 
     @unary(pb.ClassifySketchResponse)
-    async def ClassifySketch(
-        self, request: pb.ClassifySketchRequest, caller: Caller
-    ) -> pb.ClassifySketchResponse:
+    async def ClassifySketch(self, request: pb.ClassifySketchRequest, caller: Caller) -> pb.ClassifySketchResponse:
         with self._repository.lease(self.MODEL, preferred=caller.version) as model:
             options = InkOptions.from_manifest(model.manifest.options)
             inks = [to_ink(_strokes(s), options, f"sketches[{i}]") for i, s in enumerate(request.sketches)]

@@ -28,9 +28,7 @@ class VideoService(pb_grpc.VideoServiceServicer):
         self._repository = repository
 
     @unary(pb.ClassifyVideoResponse)
-    async def ClassifyVideo(
-        self, request: pb.ClassifyVideoRequest, caller: Caller
-    ) -> pb.ClassifyVideoResponse:
+    async def ClassifyVideo(self, request: pb.ClassifyVideoRequest, caller: Caller) -> pb.ClassifyVideoResponse:
         with self._repository.lease(self.MODEL, preferred=caller.version) as model:
             options = ClipOptions.from_manifest(model.manifest.options)
             clips = [await _decode(clip.content, options, i) for i, clip in enumerate(request.clips)]

@@ -19,7 +19,7 @@ async def test_a_request_id_goes_the_whole_way(open_gateway, serving):
         assert answer.headers["x-request-id"] == "mine-7"
         assert serving.metadata[-1]["x-request-id"] == "mine-7"
         call = sketch_grpc.SketchServiceStub(gateway.channel).ClassifySketch(
-            REQUEST, metadata=[("x-request-id", "mine-8")]
+            REQUEST, metadata=[("x-request-id", "mine-8"), ("cache-control", "no-store")]
         )
         await call
         assert dict(await call.initial_metadata())["x-request-id"] == "mine-8"
@@ -69,4 +69,4 @@ async def test_a_gateway_process_logs_a_line_for_each_request(start_gateway):
     lines = [json.loads(line) for line in gateway.log.read_text().splitlines()]
     line = next(line for line in lines if line.get("request_id") == "line-1")
     assert (line["door"], line["method"], line["code"]) == ("rest", PATH, "200")
-    assert (line["model"], line["version"], line["cache"]) == ("sketch", "1", "bypass")
+    assert (line["model"], line["version"], line["cache"]) == ("sketch", "1", "miss")

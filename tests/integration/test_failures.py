@@ -24,14 +24,14 @@ SECRET = "password=hunter2"
 async def test_a_service_that_is_gone_is_unavailable():
     client = open_client("sketch", f"127.0.0.1:{free_port()}", 2**20)
     with pytest.raises(Unavailable, match="the sketch service is not available"):
-        await Inference({"sketch": client}, None).infer(CLASSIFY_SKETCH, REQUEST, Call("", Deadline.after(5), True))
+        await Inference({"sketch": client}, None).infer(CLASSIFY_SKETCH, REQUEST, Call("", Deadline.after(5), "off"))
     await client.channel.close()
 
 
 async def test_a_deadline_that_passes_is_said(gateway):
     inference = replace(gateway.inference, cache=None)
     with pytest.raises(DeadlineExceeded, match="did not answer in time"):
-        await inference.infer(CLASSIFY_SKETCH, REQUEST, Call("", Deadline.after(1e-6), True))
+        await inference.infer(CLASSIFY_SKETCH, REQUEST, Call("", Deadline.after(1e-6), "off"))
 
 
 async def test_the_clients_own_deadline_counts(gateway):
@@ -55,7 +55,9 @@ async def test_a_failure_inside_a_service_leaks_nothing(gateway, caplog):
     await server.start()
     client = open_client("sketch", f"127.0.0.1:{port}", 2**20)
     with caplog.at_level(logging.ERROR), pytest.raises(Internal) as caught:
-        await Inference({"sketch": client}, None).infer(CLASSIFY_SKETCH, REQUEST, Call("id-7", Deadline.after(5), True))
+        await Inference({"sketch": client}, None).infer(
+            CLASSIFY_SKETCH, REQUEST, Call("id-7", Deadline.after(5), "off")
+        )
     assert SECRET not in str(caught.value)
     assert "request id" in str(caught.value)
     await client.channel.close()

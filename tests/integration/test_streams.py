@@ -499,7 +499,7 @@ async def test_nothing_is_read_past_the_limit():
             yield chunk(bytes(1024))
 
     with pytest.raises(PayloadTooLarge):
-        await classify_upload(endless(), MAX_BYTES, Inference({}, None), Call("", Deadline.after(5), True))
+        await classify_upload(endless(), MAX_BYTES, Inference({}, None), Call("", Deadline.after(5), "off"))
     assert read == MAX_BYTES // 1024
 
 

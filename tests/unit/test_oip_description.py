@@ -125,7 +125,7 @@ def test_inputs_that_do_not_fit(inputs, text):
 
 async def test_the_server_is_ready_when_every_service_is():
     clients = {name: ServiceClient(name, None, models={}) for name in ("a", "b")}
-    catalogue, call = Catalogue(Inference(clients, None)), Call("", Deadline.after(1), False)
+    catalogue, call = Catalogue(Inference(clients, None)), Call("", Deadline.after(1))
     assert (await server_ready(catalogue, inference_pb.ServerReadyRequest(), call)).ready
     clients["b"].models = None
     assert not (await server_ready(catalogue, inference_pb.ServerReadyRequest(), call)).ready

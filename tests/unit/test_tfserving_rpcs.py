@@ -29,7 +29,7 @@ from services.runtime.errors import (
 )
 from services.runtime.tensors import to_arrays, to_tensor
 
-CALL = Call("id", Deadline.after(5.0), False)
+CALL = Call("id", Deadline.after(5.0))
 MAX_BYTES = 2**20
 STATE = model_pb.VersionState
 CLASSIFY, REGRESS = "tensorflow/serving/classify", "tensorflow/serving/regress"

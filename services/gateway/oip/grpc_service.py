@@ -28,41 +28,17 @@ SERVICE = "inference.GRPCInferenceService"
 FINAL_FLAG = "triton_final_response"
 
 Operation = Callable[[Catalogue, Any, Call], Awaitable[Message]]
-OPERATIONS: dict[str, tuple[type[Message], type[Message], Operation]] = {
-    "ServerLive": (inference_pb.ServerLiveRequest, inference_pb.ServerLiveResponse, operations.server_live),
-    "ServerReady": (inference_pb.ServerReadyRequest, inference_pb.ServerReadyResponse, operations.server_ready),
-    "ModelReady": (inference_pb.ModelReadyRequest, inference_pb.ModelReadyResponse, operations.model_ready),
-    "ServerMetadata": (
-        description_pb.ServerMetadataRequest,
-        description_pb.ServerMetadataResponse,
-        operations.server_metadata,
-    ),
-    "ModelMetadata": (
-        description_pb.ModelMetadataRequest,
-        description_pb.ModelMetadataResponse,
-        operations.model_metadata,
-    ),
-    "ModelConfig": (description_pb.ModelConfigRequest, description_pb.ModelConfigResponse, operations.model_config),
-    "ModelStatistics": (
-        description_pb.ModelStatisticsRequest,
-        description_pb.ModelStatisticsResponse,
-        operations.model_statistics,
-    ),
-    "RepositoryIndex": (
-        repository_pb.RepositoryIndexRequest,
-        repository_pb.RepositoryIndexResponse,
-        operations.repository_index,
-    ),
-    "RepositoryModelLoad": (
-        repository_pb.RepositoryModelLoadRequest,
-        repository_pb.RepositoryModelLoadResponse,
-        operations.load_model,
-    ),
-    "RepositoryModelUnload": (
-        repository_pb.RepositoryModelUnloadRequest,
-        repository_pb.RepositoryModelUnloadResponse,
-        operations.unload_model,
-    ),
+OPERATIONS: dict[str, tuple[type[Message], Operation]] = {
+    "ServerLive": (inference_pb.ServerLiveRequest, operations.server_live),
+    "ServerReady": (inference_pb.ServerReadyRequest, operations.server_ready),
+    "ModelReady": (inference_pb.ModelReadyRequest, operations.model_ready),
+    "ServerMetadata": (description_pb.ServerMetadataRequest, operations.server_metadata),
+    "ModelMetadata": (description_pb.ModelMetadataRequest, operations.model_metadata),
+    "ModelConfig": (description_pb.ModelConfigRequest, operations.model_config),
+    "ModelStatistics": (description_pb.ModelStatisticsRequest, operations.model_statistics),
+    "RepositoryIndex": (repository_pb.RepositoryIndexRequest, operations.repository_index),
+    "RepositoryModelLoad": (repository_pb.RepositoryModelLoadRequest, operations.load_model),
+    "RepositoryModelUnload": (repository_pb.RepositoryModelUnloadRequest, operations.unload_model),
 }
 SHARED_MEMORY = "shared memory is not supported; send tensors in the message"
 REFUSED = {
@@ -78,39 +54,39 @@ log = structlog.get_logger(__name__)
 class InferenceService:
     """The protocol's RPCs, each let in by the door."""
 
-    def __init__(self, catalogue: Catalogue, door: Door, admission: StreamAdmission) -> None:
-        """Takes the way to the models, and the rules for calls and streams."""
-        self._catalogue, self._door, self._admission = catalogue, door, admission
+    def __init__(self, catalogue: Catalogue, admission: StreamAdmission) -> None:
+        """Takes the way to the models, and the rules for streams."""
+        self._catalogue, self._admission = catalogue, admission
 
-    def handlers(self) -> grpc.GenericRpcHandler:
+    def handlers(self, door: Door) -> grpc.GenericRpcHandler:
         """What a server must be given to serve it."""
-        methods = {name: self._unary(name, *types) for name, types in OPERATIONS.items()}
-        methods["ModelInfer"] = grpc.unary_unary_rpc_method_handler(
-            self.model_infer, inference_pb.ModelInferRequest.FromString, _serialize
-        )
-        methods["ModelStreamInfer"] = grpc.stream_stream_rpc_method_handler(
-            self.model_stream_infer, inference_pb.ModelInferRequest.FromString, _serialize
+        methods = {
+            name: door.unary(_path(name), request_type, self._adapt(operation))
+            for name, (request_type, operation) in OPERATIONS.items()
+        }
+        methods["ModelInfer"] = door.unary(_path("ModelInfer"), inference_pb.ModelInferRequest, self.model_infer)
+        methods["ModelStreamInfer"] = door.stream(
+            _path("ModelStreamInfer"), inference_pb.ModelInferRequest, self.model_stream_infer
         )
         for name, reason in REFUSED.items():
             methods[name] = grpc.unary_unary_rpc_method_handler(partial(_refuse, f"{name}: {reason}"))
         return grpc.method_handlers_generic_handler(SERVICE, methods)
 
     async def model_infer(
-        self, request: inference_pb.ModelInferRequest, context: grpc.aio.ServicerContext
-    ) -> inference_pb.ModelInferResponse:
+        self, request: inference_pb.ModelInferRequest, call: Call
+    ) -> tuple[inference_pb.ModelInferResponse, str]:
         """One call of a model; raw data in, raw data out."""
-        return await self._door.run(
-            context, _path("ModelInfer"), inference_pb.ModelInferResponse, partial(self._infer, request)
-        )
+        return await self._infer(request, call)
 
     async def model_stream_infer(
-        self, requests: AsyncIterable[inference_pb.ModelInferRequest], context: grpc.aio.ServicerContext
+        self,
+        requests: AsyncIterable[inference_pb.ModelInferRequest],
+        call: Call,
+        write: Callable[[Message], Awaitable[None]],
     ) -> None:
         """Many calls on one stream; what is wrong with one of them is told in its response, and the stream goes on."""
-        path = _path("ModelStreamInfer")
-        async with self._door.open(context, path) as call, self._admission.admit(path):
-            answer = partial(self._answer_one, call)
-            await answer_in_order(self._admission.receive(requests), answer, context.write)
+        async with self._admission.admit(_path("ModelStreamInfer")):
+            await answer_in_order(self._admission.receive(requests), partial(self._answer_one, call), write)
 
     async def _answer_one(
         self, call: Call, request: inference_pb.ModelInferRequest
@@ -148,16 +124,11 @@ class InferenceService:
         write_outputs(response, answer.response.outputs, raw=bool(request.raw_input_contents) or not request.inputs)
         return response, answer.cache
 
-    def _unary(
-        self, name: str, request_type: type[Message], response_type: type[Message], operation: Operation
-    ) -> grpc.RpcMethodHandler:
-        async def serve(request: Message, context: grpc.aio.ServicerContext) -> Message:
-            async def handle(call: Call) -> tuple[Message, str]:
-                return await operation(self._catalogue, request, call), ""
+    def _adapt(self, operation: Operation) -> Callable[[Any, Call], Awaitable[tuple[Message, str]]]:
+        async def handle(request: Any, call: Call) -> tuple[Message, str]:
+            return await operation(self._catalogue, request, call), ""
 
-            return await self._door.run(context, _path(name), response_type, handle)
-
-        return grpc.unary_unary_rpc_method_handler(serve, request_type.FromString, _serialize)
+        return handle
 
 
 async def _refuse(reason: str, request: bytes, context: grpc.aio.ServicerContext) -> bytes:
@@ -168,7 +139,3 @@ async def _refuse(reason: str, request: bytes, context: grpc.aio.ServicerContext
 
 def _path(method: str) -> str:
     return f"/{SERVICE}/{method}"
-
-
-def _serialize(message: Message) -> bytes:
-    return message.SerializeToString()

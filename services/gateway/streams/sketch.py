@@ -33,7 +33,7 @@ class SketchStream:
     ) -> None:
         """Takes the middle, what the client said around its stream, and the way to send a prediction."""
         self._inference = inference
-        self._call = replace(call, bypass_cache=True)  # half a drawing is never drawn again
+        self._call = replace(call, caching="off")  # half a drawing is never drawn again
         self._write = write
         self._drawing = Drawing()
         self._confidence = Confidence(DEFAULT_THRESHOLD, DEFAULT_CONFIDENT_AFTER)

@@ -21,59 +21,33 @@ PREDICTION_SERVICE = "tensorflow.serving.PredictionService"
 MODEL_SERVICE = "tensorflow.serving.ModelService"
 
 Handle = Callable[[Any, Call], Awaitable[tuple[Any, str]]]
-Rpc = tuple[type[Message], type[Message], Handle]
+Rpc = tuple[type[Message], Handle]
 
 
-def add_tfserving(server: grpc.aio.Server, door: Door, catalogue: Catalogue, max_bytes: int) -> None:
-    """Adds both services to a server.
+def make_tfserving_handlers(door: Door, catalogue: Catalogue, max_bytes: int) -> list[grpc.GenericRpcHandler]:
+    """The handlers of both services.
 
     Args:
-        server: the server, not yet started.
         door: lets calls in.
         catalogue: the models.
         max_bytes: largest array that the values of a request may expand to.
     """
     pb = prediction_pb2
-    prediction: dict[str, Rpc] = {
-        "Predict": (pb.PredictRequest, pb.PredictResponse, partial(predict, catalogue, max_bytes)),
-        "Classify": (pb.ClassificationRequest, pb.ClassificationResponse, partial(classify, catalogue, max_bytes)),
-        "Regress": (pb.RegressionRequest, pb.RegressionResponse, partial(regress, catalogue, max_bytes)),
-        "MultiInference": (
-            pb.MultiInferenceRequest,
-            pb.MultiInferenceResponse,
-            partial(infer_tasks, catalogue, max_bytes),
-        ),
-        "GetModelMetadata": (
-            pb.GetModelMetadataRequest,
-            pb.GetModelMetadataResponse,
-            partial(get_metadata, catalogue),
-        ),
+    services: dict[str, dict[str, Rpc]] = {}
+    services[PREDICTION_SERVICE] = {
+        "Predict": (pb.PredictRequest, partial(predict, catalogue, max_bytes)),
+        "Classify": (pb.ClassificationRequest, partial(classify, catalogue, max_bytes)),
+        "Regress": (pb.RegressionRequest, partial(regress, catalogue, max_bytes)),
+        "MultiInference": (pb.MultiInferenceRequest, partial(infer_tasks, catalogue, max_bytes)),
+        "GetModelMetadata": (pb.GetModelMetadataRequest, partial(get_metadata, catalogue)),
     }
-    models: dict[str, Rpc] = {
-        "GetModelStatus": (
-            model_pb2.GetModelStatusRequest,
-            model_pb2.GetModelStatusResponse,
-            partial(get_status, catalogue),
-        ),
-        "HandleReloadConfigRequest": (
-            model_pb2.ReloadConfigRequest,
-            model_pb2.ReloadConfigResponse,
-            partial(reload_config, catalogue),
-        ),
+    services[MODEL_SERVICE] = {
+        "GetModelStatus": (model_pb2.GetModelStatusRequest, partial(get_status, catalogue)),
+        "HandleReloadConfigRequest": (model_pb2.ReloadConfigRequest, partial(reload_config, catalogue)),
     }
-    for service, rpcs in ((PREDICTION_SERVICE, prediction), (MODEL_SERVICE, models)):
-        handlers = {name: _make_handler(door, f"/{service}/{name}", *rpc) for name, rpc in rpcs.items()}
-        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
-
-
-def _make_handler(
-    door: Door, method: str, request_type: type[Message], response_type: type[Message], handle: Handle
-) -> grpc.RpcMethodHandler:
-    async def answer(request: Message, context: grpc.aio.ServicerContext) -> Message:
-        return await door.run(context, method, response_type, partial(handle, request))
-
-    return grpc.unary_unary_rpc_method_handler(
-        answer,
-        request_deserializer=request_type.FromString,
-        response_serializer=response_type.SerializeToString,
-    )
+    return [
+        grpc.method_handlers_generic_handler(
+            service, {name: door.unary(f"/{service}/{name}", *rpc) for name, rpc in rpcs.items()}
+        )
+        for service, rpcs in services.items()
+    ]

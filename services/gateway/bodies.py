@@ -1,0 +1,51 @@
+"""Bodies of the REST door: JSON as bytes, and clips in a form or in JSON."""
+
+from fastapi import Request
+from starlette.datastructures import UploadFile
+
+from services.runtime.errors import InvalidInput, UnsupportedMedia
+from services.video.schema import ClassifyVideoRequest, ClassifyVideosRequest
+
+JSON, FORM = "application/json", "multipart/form-data"
+DEFAULT_TOP_K = "5"
+
+
+async def read_json_bytes(request: Request) -> bytes:
+    """The body, which is to be JSON.
+
+    Raises:
+        UnsupportedMedia: it says that it is something else.
+    """
+    if (kind := _kind_of(request)) != JSON:
+        raise UnsupportedMedia(f"'{kind[:64]}'; {JSON}", "content-type")
+    return await request.body()
+
+
+async def read_clips(request: Request) -> ClassifyVideoRequest | ClassifyVideosRequest:
+    """The clips of a form, or the one of a JSON body.
+
+    Raises:
+        UnsupportedMedia: the body is neither.
+        InvalidInput: a field is missing, unknown or wrong.
+        ValidationError: so does the schema find.
+    """
+    kind = _kind_of(request)
+    if kind == JSON:
+        return ClassifyVideoRequest.model_validate_json(await request.body())
+    if kind != FORM:
+        raise UnsupportedMedia(f"'{kind[:64]}'; {FORM} or {JSON}", "content-type")
+    form = await request.form()
+    files = [part for part in form.getlist("file") if isinstance(part, UploadFile)]
+    if unknown := set(form) - {"file", "top_k"}:
+        raise InvalidInput("not a field of this request; file, top_k", sorted(unknown)[0][:64])
+    if not files:
+        raise InvalidInput("missing; send the clip as an uploaded file", "file")
+    top_k = str(form.get("top_k", DEFAULT_TOP_K))
+    if not (top_k.isascii() and top_k.isdecimal() and len(top_k) < 10):
+        raise InvalidInput(f"'{top_k[:32]}' is not a whole number from 1 to 1000", "top_k")
+    clips = [{"content": await part.read()} for part in files]
+    return ClassifyVideosRequest.model_validate({"clips": clips, "top_k": int(top_k)})
+
+
+def _kind_of(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()

@@ -1,0 +1,135 @@
+"""What /openapi.json says beside what FastAPI knows: bodies that the routes read themselves, and every error."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from services.forecast.schema import ForecastRequest
+from services.sketch.schema import ClassifySketchesRequest, ClassifySketchRequest
+from services.video.schema import ClassifyVideoRequest
+
+REFERENCE = "#/components/schemas/{model}"
+BODIES: Sequence[type[BaseModel]] = (
+    ClassifySketchRequest,
+    ClassifySketchesRequest,
+    ForecastRequest,
+    ClassifyVideoRequest,
+)
+TOP_K = {"type": "integer", "minimum": 1, "maximum": 1000, "default": 5}
+
+
+class ErrorDetail(BaseModel):
+    """One field that is wrong."""
+
+    field: str
+    description: str
+
+
+class ErrorBody(BaseModel):
+    """What is wrong, for people and programs."""
+
+    code: int
+    status: str
+    message: str
+    request_id: str
+    details: list[ErrorDetail] = []
+
+
+class ErrorResponse(BaseModel):
+    """The body of every answer that is no success."""
+
+    error: ErrorBody
+
+
+class ProtocolError(BaseModel):
+    """The error body of the TensorFlow Serving API and the Open Inference Protocol."""
+
+    error: str
+
+
+def _json_of(model: type[BaseModel]) -> dict[str, Any]:
+    return {"application/json": {"schema": {"$ref": REFERENCE.format(model=model.__name__)}}}
+
+
+def _form_of(file: dict[str, Any]) -> dict[str, Any]:
+    properties = {"file": file, "top_k": TOP_K}
+    schema = {"type": "object", "required": ["file"], "properties": properties, "additionalProperties": False}
+    return {"multipart/form-data": {"schema": schema}}
+
+
+def _body(content: dict[str, Any]) -> dict[str, Any]:
+    return {"requestBody": {"required": True, "content": content}}
+
+
+FILE = {"type": "string", "format": "binary"}
+SKETCH, SKETCHES = _body(_json_of(ClassifySketchRequest)), _body(_json_of(ClassifySketchesRequest))
+SERIES = _body(_json_of(ForecastRequest))
+CLIP = _body(_form_of(FILE) | _json_of(ClassifyVideoRequest))
+CLIPS = _body(
+    _form_of({"type": "array", "items": FILE, "minItems": 1, "maxItems": 16}) | _json_of(ClassifyVideoRequest)
+)
+
+ERRORS = {
+    400: "A field is missing or wrong; the message names it, its value and the limit",
+    401: "No API key, or one that is not known",
+    403: "The key may not do that",
+    404: "No such route, model or version",
+    405: "Not a method of this route",
+    413: "The body is too large",
+    415: "The body is of a kind that is not read here",
+    429: "Too many requests, or too much at once; retry-after says when to come back",
+    500: "An error of ours",
+    503: "A service does not answer",
+    504: "The answer did not come in time",
+}
+WITHOUT_BODY = (401, 403, 404, 405, 429, 500, 503, 504)
+OPEN_PATHS = ("/healthz", "/readyz", "/metrics")  # nothing can go wrong with them but a wrong method
+FOREIGN_PATHS = ("/v1/models", "/v2")
+
+
+def describe_api(app: FastAPI) -> None:
+    """Makes /openapi.json tell the whole truth; call it when every route is there."""
+
+    def openapi() -> dict[str, Any]:
+        if not app.openapi_schema:
+            document = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=app.routes)
+            _add_schemas(document)
+            for path, operations in document["paths"].items():
+                for operation in operations.values():
+                    _describe_operation(path, operation)
+            app.openapi_schema = document
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _add_schemas(document: dict[str, Any]) -> None:
+    models = [(model, "validation") for model in (*BODIES, ErrorResponse, ProtocolError)]
+    _, definitions = models_json_schema(models, ref_template=REFERENCE)  # type: ignore[arg-type]
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    schemas.update(definitions["$defs"])
+    for unused in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(unused, None)
+    document["components"]["securitySchemes"] = {
+        "bearer": {"type": "http", "scheme": "bearer"},
+        "api_key": {"type": "apiKey", "in": "header", "name": "x-api-key"},
+    }
+
+
+def _describe_operation(path: str, operation: dict[str, Any]) -> None:
+    responses = operation["responses"]
+    responses.pop("422", None)  # wrong input is 400 here
+    if path in OPEN_PATHS:
+        return
+    operation["security"] = [{}, {"bearer": []}, {"api_key": []}]
+    error = ProtocolError if path.startswith(FOREIGN_PATHS) else ErrorResponse
+    has_body = "requestBody" in operation
+    for status, description in ERRORS.items():
+        if has_body or status in WITHOUT_BODY or operation.get("parameters"):
+            responses.setdefault(str(status), {"description": description, "content": _json_of(error)})
+    for response in responses.values():
+        response.setdefault("headers", {})["x-request-id"] = {"schema": {"type": "string"}}

@@ -1,0 +1,62 @@
+"""The typed services on the gRPC door."""
+
+from collections.abc import AsyncIterable, Awaitable, Callable
+
+import grpc
+from google.protobuf.message import Message
+from seqserve.forecast.v1 import forecast_service_pb2 as forecast_pb
+from seqserve.sketch.v1 import sketch_service_pb2 as sketch_pb
+from seqserve.video.v1 import video_service_pb2 as video_pb
+
+from services.forecast.schema import ForecastRequest
+from services.gateway.call import Call
+from services.gateway.door import Door
+from services.gateway.endpoints import CLASSIFY_SKETCH, CLASSIFY_VIDEO, FORECAST
+from services.gateway.inference import Inference
+from services.gateway.streams.admission import StreamAdmission
+from services.gateway.streams.sketch import STREAM_SKETCH, SketchStream
+from services.gateway.streams.upload import UPLOAD_VIDEO, classify_upload
+from services.sketch.schema import ClassifySketchesRequest
+from services.video.schema import ClassifyVideosRequest
+
+SERVICE_NAMES = {
+    "sketch": sketch_pb.DESCRIPTOR.services_by_name["SketchService"].full_name,
+    "forecast": forecast_pb.DESCRIPTOR.services_by_name["ForecastService"].full_name,
+    "video": video_pb.DESCRIPTOR.services_by_name["VideoService"].full_name,
+}
+
+
+def make_typed_handlers(
+    door: Door, inference: Inference, admission: StreamAdmission, max_request_bytes: int
+) -> list[grpc.GenericRpcHandler]:
+    """The handlers of the three services."""
+
+    async def stream_sketch(
+        requests: AsyncIterable[sketch_pb.StreamSketchRequest], call: Call, write: Callable[[Message], Awaitable[None]]
+    ) -> None:
+        async with admission.admit(STREAM_SKETCH):
+            await SketchStream(inference, call, write).run(admission.receive(requests))
+
+    async def upload_video(
+        requests: AsyncIterable[video_pb.UploadVideoRequest], call: Call
+    ) -> tuple[video_pb.UploadVideoResponse, str]:
+        async with admission.admit(UPLOAD_VIDEO):
+            answer = await classify_upload(admission.receive(requests), max_request_bytes, inference, call)
+        return answer.response, answer.cache
+
+    methods = {
+        "sketch": {
+            "ClassifySketch": door.typed(
+                CLASSIFY_SKETCH, sketch_pb.ClassifySketchRequest, ClassifySketchesRequest.from_proto
+            ),
+            "StreamSketch": door.stream(STREAM_SKETCH, sketch_pb.StreamSketchRequest, stream_sketch),
+        },
+        "forecast": {"Forecast": door.typed(FORECAST, forecast_pb.ForecastRequest, ForecastRequest.from_proto)},
+        "video": {
+            "ClassifyVideo": door.typed(
+                CLASSIFY_VIDEO, video_pb.ClassifyVideoRequest, ClassifyVideosRequest.from_proto
+            ),
+            "UploadVideo": door.upload(UPLOAD_VIDEO, video_pb.UploadVideoRequest, upload_video),
+        },
+    }
+    return [grpc.method_handlers_generic_handler(SERVICE_NAMES[name], rpcs) for name, rpcs in methods.items()]
