@@ -4,10 +4,15 @@ import sys
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+
+from services.gateway.protection.client import Priority
+
+if TYPE_CHECKING:
+    from services.client.channel import ClientOptions
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Inference for sequence models.")
 console = Console(highlight=False)
@@ -15,6 +20,15 @@ console = Console(highlight=False)
 MODELS_DIR = Path(__file__).resolve().parent.parent / "models"
 RECIPES = ("sketch", "forecast", "video")
 
+keys_app = typer.Typer(no_args_is_help=True, help="API keys of a gateway.")
+app.add_typer(keys_app, name="keys")
+
+KeysFile = Annotated[Path, typer.Option("--file", help="JSON file of the keys, the gateway's KEYS_FILE")]
+Target = Annotated[str, typer.Option(help="host:port of a running platform's gRPC door")]
+Key = Annotated[str, typer.Option("--api-key", envvar="SEQSERVE_API_KEY", help="where the platform asks for one")]
+Ca = Annotated[Path | None, typer.Option("--tls-ca", help="PEM of the authority to trust; encrypts the call")]
+Certificate = Annotated[Path | None, typer.Option("--tls-certificate", help="PEM of your own certificate, for mTLS")]
+CertificateKey = Annotated[Path | None, typer.Option("--tls-key", help="PEM of its key")]
 Recipe = Annotated[str, typer.Argument(help="sketch, forecast or video", metavar="RECIPE")]
 Data = Annotated[Path | None, typer.Option("--data", help="folder of the data; synthetic data without it")]
 
@@ -27,6 +41,9 @@ def up(
     grpc_port: Annotated[int, typer.Option(help="port of the gRPC door")] = 8500,
     redis_url: Annotated[str, typer.Option(help="Redis to use; a private one is started without it")] = "",
     replicas: Annotated[int, typer.Option(help="replicas per service", min=1)] = 1,
+    keys_file: Annotated[Path | None, typer.Option(help="API keys (seqserve keys); everybody without it")] = None,
+    tls_certificate: Annotated[Path | None, typer.Option(help="PEM of the certificate of both doors")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="PEM of its private key")] = None,
     allow_unsigned: Annotated[
         bool, typer.Option("--allow-unsigned", help="load SavedModels that have no manifest; they are code: trust them")
     ] = False,
@@ -44,7 +61,11 @@ def up(
     try:
         configs = read_configs(model_config) if model_config else []
         served = [MessageToDict(config, preserving_proto_field_name=True) for config in configs]
-        options = PlatformOptions(folder, host, rest_port, grpc_port, redis_url, replicas, allow_unsigned, served)
+        protection = {"KEYS_FILE": keys_file, "TLS_CERTIFICATE": tls_certificate, "TLS_KEY": tls_key}
+        gateway_settings = {name: str(file.resolve()) for name, file in protection.items() if file}
+        options = PlatformOptions(
+            folder, host, rest_port, grpc_port, redis_url, replicas, allow_unsigned, served, gateway_settings
+        )
         run_platform(options, console)
     except (PlatformError, OSError, ValueError) as error:
         _fail(str(error))
@@ -56,10 +77,9 @@ def gateway() -> None:
     from services.gateway.server import serve_gateway
     from services.gateway.settings import GatewaySettings
 
-    settings = GatewaySettings()
     try:
-        serve_gateway(settings)
-    except RuntimeError as error:
+        serve_gateway(GatewaySettings())
+    except (RuntimeError, ValueError, OSError) as error:
         _fail(str(error))
 
 
@@ -108,13 +128,18 @@ def measure(
 @app.command()
 def configure(
     file: Annotated[Path | None, typer.Argument(help="JSON list of seqserve.model.v1.ModelConfig to apply")] = None,
-    target: Annotated[str, typer.Option(help="host:port of the gRPC door")] = "localhost:8500",
+    target: Target = "localhost:8500",
+    api_key: Key = "",
+    tls_ca: Ca = None,
+    tls_certificate: Certificate = None,
+    tls_key: CertificateKey = None,
 ) -> None:
     """Tell a running platform which versions to serve, and show which ones it serves."""
     from services.configure import configure as configure_platform
 
     try:
-        console.print(configure_platform(file, target))
+        options = _client_options(api_key, tls_ca, tls_certificate, tls_key)
+        console.print(configure_platform(file, target, options))
     except (OSError, ValueError) as error:
         _fail(str(error))
 
@@ -123,15 +148,20 @@ def configure(
 def predict(
     service: Annotated[str, typer.Argument(help="sketch, forecast or video", metavar="SERVICE")],
     file: Annotated[Path, typer.Argument(help="drawings (JSON strokes, or Quick, Draw! ndjson), ds,y CSV, or a clip")],
-    target: Annotated[str, typer.Option(help="host:port of a running platform's gRPC door")] = "localhost:8500",
+    target: Target = "localhost:8500",
     limit: Annotated[int, typer.Option(help="most drawings to read from an ndjson file", min=1, max=256)] = 10,
+    api_key: Key = "",
+    tls_ca: Ca = None,
+    tls_certificate: Certificate = None,
+    tls_key: CertificateKey = None,
 ) -> None:
     """Ask a running platform about a file."""
     from services.client.errors import CallError
     from services.predict import predict as predict_file
 
     try:
-        console.print(predict_file(service, file, target, limit))
+        options = _client_options(api_key, tls_ca, tls_certificate, tls_key)
+        console.print(predict_file(service, file, target, limit, options))
     except (CallError, OSError, ValueError) as error:
         _fail(str(error))
 
@@ -148,6 +178,71 @@ def models(folder: Annotated[Path, typer.Argument(help="folder of the models")] 
         console.print(
             f"{manifest.name} {version.name}  {manifest.task}  {digest}  {version / 'model_card.md'}", soft_wrap=True
         )
+
+
+@keys_app.command("create")
+def create_key(
+    name: Annotated[str, typer.Argument(help="who gets it")],
+    file: KeysFile,
+    rate: Annotated[float, typer.Option(help="requests per second over time; 0 for any", min=0)] = 0,
+    burst: Annotated[int, typer.Option(help="requests at once; one second's worth by default", min=0)] = 0,
+    daily_quota: Annotated[int, typer.Option(help="requests per UTC day; 0 for any", min=0)] = 0,
+    priority: Annotated[Priority, typer.Option(help="who is refused last when there is too much")] = "normal",
+    model: Annotated[list[str] | None, typer.Option(help="a model that it may ask; all without it")] = None,
+    can_configure: Annotated[bool, typer.Option(help="may load, unload and configure models")] = False,
+    expires_in_days: Annotated[int, typer.Option(help="0 for never", min=0)] = 0,
+) -> None:
+    """Make a key, and show it once; the file holds only its hash."""
+    from services.keys import create_key as create
+
+    try:
+        key = create(
+            file,
+            name,
+            rate_per_s=rate,
+            burst=burst,
+            daily_quota=daily_quota,
+            priority=priority,
+            models=model or [],
+            can_configure=can_configure,
+            expires_in_days=expires_in_days,
+        )
+    except (OSError, ValueError) as error:
+        _fail(str(error))
+    console.print(key, soft_wrap=True, markup=False)
+
+
+@keys_app.command("list")
+def list_keys(file: KeysFile) -> None:
+    """Show the keys of a file, without the keys themselves."""
+    from services.keys import list_keys as read_table
+
+    try:
+        console.print(read_table(file))
+    except (OSError, ValueError) as error:
+        _fail(str(error))
+
+
+@keys_app.command("revoke")
+def revoke_key(key_id: Annotated[str, typer.Argument(help="the middle part of the key")], file: KeysFile) -> None:
+    """Take a key back; running gateways refuse it within about a second."""
+    from services.keys import revoke_key as revoke
+
+    try:
+        console.print(f"revoked {key_id} of {revoke(file, key_id)}", markup=False)
+    except (OSError, ValueError) as error:
+        _fail(str(error))
+
+
+def _client_options(
+    api_key: str, tls_ca: Path | None, tls_certificate: Path | None, tls_key: Path | None
+) -> "ClientOptions":
+    from services.client.channel import ClientOptions, Tls
+
+    if not (tls_ca or tls_certificate or tls_key):
+        return ClientOptions(api_key=api_key)
+    roots, chain, key = (file.read_bytes() if file else None for file in (tls_ca, tls_certificate, tls_key))
+    return ClientOptions(api_key=api_key, tls=Tls(roots, chain, key))
 
 
 def _import_recipe(recipe: str, module: str) -> ModuleType:

@@ -10,27 +10,33 @@ from rich.table import Table
 from seqserve.model.v1 import model_service_pb2 as pb
 from seqserve.model.v1 import model_service_pb2_grpc as model_grpc
 
+from services.client.channel import ClientOptions, make_metadata, open_channel
+
 LOAD_TIMEOUT_S = 600
 
 
-def configure(file: Path | None, target: str) -> Table:
+def configure(file: Path | None, target: str, options: ClientOptions) -> Table:
     """Applies a file of model configurations, if there is one, and tells the state of every version.
 
     Args:
         file: JSON of one seqserve.model.v1.ModelConfig, or a list of them.
         target: host:port of the platform's gRPC door.
+        options: key and certificates, where the platform asks for them.
 
     Raises:
         ValueError: the file is not what it should be, or the platform refused it; the text says why.
         OSError: the file cannot be read.
     """
     configs = read_configs(file) if file else []
-    with grpc.insecure_channel(target) as channel:
+    _, metadata = make_metadata({}, options)
+    with open_channel(target, options, grpc) as channel:
         stub = model_grpc.ModelServiceStub(channel)
         try:
             for config in configs:
-                stub.ConfigureModels(pb.ConfigureModelsRequest(update=config), timeout=LOAD_TIMEOUT_S)
-            models = stub.DescribeModels(pb.DescribeModelsRequest(), timeout=LOAD_TIMEOUT_S).models
+                stub.ConfigureModels(
+                    pb.ConfigureModelsRequest(update=config), timeout=LOAD_TIMEOUT_S, metadata=metadata
+                )
+            models = stub.DescribeModels(pb.DescribeModelsRequest(), timeout=LOAD_TIMEOUT_S, metadata=metadata).models
         except grpc.RpcError as error:
             raise ValueError(f"{target}: {error.details()}") from None
     return _show(models)

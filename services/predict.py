@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
+from services.client.channel import ClientOptions
 from services.client.operations import Series
 from services.client.results import Classification, Forecast
 from services.client.sync import Client
@@ -16,7 +17,7 @@ SHOWN_CLASSES = 3
 LEVELS = (0.1, 0.5, 0.9)
 
 
-def predict(service: str, file: Path, target: str, limit: int) -> Table:
+def predict(service: str, file: Path, target: str, limit: int, options: ClientOptions) -> Table:
     """Sends a file to the service that reads its kind.
 
     Args:
@@ -25,6 +26,7 @@ def predict(service: str, file: Path, target: str, limit: int) -> Table:
         file: the file.
         target: host:port of the platform's gRPC door.
         limit: most drawings that are read from an ndjson file.
+        options: key and certificates, where the platform asks for them.
 
     Raises:
         ValueError: the file is not what the service reads; the text says what is wrong.
@@ -34,7 +36,7 @@ def predict(service: str, file: Path, target: str, limit: int) -> Table:
     readers = {"sketch": _predict_sketches, "forecast": _predict_series, "video": _predict_video}
     if service not in readers:
         raise ValueError(f"no service '{service}'; there are {', '.join(readers)}")
-    with Client(target) as client:
+    with Client(target, options) as client:
         return readers[service](client, file, limit)
 
 

@@ -105,7 +105,7 @@ class AsyncClient:
         self, source: ClipSource | BinaryIO, *, top_k: int = 5, **call: Unpack[CallOptions]
     ) -> Classification:
         """Which class is this clip? Sends it in chunks, so that a file is never in memory as a whole."""
-        request_id, metadata = make_metadata(call)
+        request_id, metadata = make_metadata(call, self._options)
         rpc = self._channel.stream_unary(
             streams.UPLOAD_VIDEO, video_pb.UploadVideoRequest.SerializeToString, video_pb.UploadVideoResponse.FromString
         )
@@ -134,7 +134,7 @@ class AsyncClient:
 
         The arguments are those of the blocking client.
         """
-        request_id, metadata = make_metadata(call)
+        request_id, metadata = make_metadata(call, self._options)
         options = streams.encode_sketch_options(top_k, confidence_threshold, confident_after, stop_when_confident)
         rpc = self._channel.stream_stream(
             streams.STREAM_SKETCH,
@@ -148,7 +148,7 @@ class AsyncClient:
         return call.get("timeout_s", self._options.stream_timeout_s)
 
     async def _run(self, operation: Operation[Result], call: CallOptions) -> Result:
-        request_id, metadata = make_metadata(call)
+        request_id, metadata = make_metadata(call, self._options)
         request = operation.request.SerializeToString()
         rpc = self._channel.unary_unary(operation.method, None, operation.response_type.FromString)
         attempts = Attempts(self._options.retry, self._budget, call.get("timeout_s", self._options.timeout_s))

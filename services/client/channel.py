@@ -38,6 +38,7 @@ class ClientOptions:
         stream_timeout_s: time that a stream or an upload may take; the server has a limit of its own.
         retry: when a failed call is tried again; streams and uploads never are.
         tls: encrypts the channel; None leaves it plain.
+        api_key: key of a platform that asks for one.
         max_message_bytes: largest message to send or take.
     """
 
@@ -45,6 +46,7 @@ class ClientOptions:
     stream_timeout_s: float = 600.0
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     tls: Tls | None = None
+    api_key: str = field(default="", repr=False)
     max_message_bytes: int = 32 * 2**20
 
 
@@ -89,10 +91,12 @@ def open_channel(target: str, options: ClientOptions, api: Any) -> Any:
     return api.secure_channel(target, credentials, options=channel_options)
 
 
-def make_metadata(call: CallOptions) -> tuple[str, list[tuple[str, str]]]:
+def make_metadata(call: CallOptions, options: ClientOptions) -> tuple[str, list[tuple[str, str]]]:
     """The call's request id, and the metadata that it is sent with."""
     request_id = call.get("request_id") or uuid4().hex
     metadata = [(REQUEST_ID_KEY, request_id)]
+    if options.api_key:
+        metadata.append(("x-api-key", options.api_key))
     if call.get("fresh"):
         metadata.append(("cache-control", "no-cache"))
     return request_id, metadata

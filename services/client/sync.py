@@ -107,7 +107,7 @@ class Client:
         self, source: ClipSource | BinaryIO, *, top_k: int = 5, **call: Unpack[CallOptions]
     ) -> Classification:
         """Which class is this clip? Sends it in chunks, so that a file is never in memory as a whole."""
-        request_id, metadata = make_metadata(call)
+        request_id, metadata = make_metadata(call, self._options)
         rpc = self._channel.stream_unary(
             streams.UPLOAD_VIDEO, video_pb.UploadVideoRequest.SerializeToString, video_pb.UploadVideoResponse.FromString
         )
@@ -139,7 +139,7 @@ class Client:
             stop_when_confident: the server ends the stream after its first confident prediction.
             call: as in every call; `timeout_s` is the time of the whole stream.
         """
-        request_id, metadata = make_metadata(call)
+        request_id, metadata = make_metadata(call, self._options)
         options = streams.encode_sketch_options(top_k, confidence_threshold, confident_after, stop_when_confident)
         return SketchSession(self._channel, options, self._stream_timeout_s(call), request_id, metadata)
 
@@ -147,7 +147,7 @@ class Client:
         return call.get("timeout_s", self._options.stream_timeout_s)
 
     def _run(self, operation: Operation[Result], call: CallOptions) -> Result:
-        request_id, metadata = make_metadata(call)
+        request_id, metadata = make_metadata(call, self._options)
         request = operation.request.SerializeToString()
         rpc = self._channel.unary_unary(operation.method, None, operation.response_type.FromString)
         attempts = Attempts(self._options.retry, self._budget, call.get("timeout_s", self._options.timeout_s))

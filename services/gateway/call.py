@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from services.gateway.protection.client import ANONYMOUS, Client
 from services.runtime.deadline import Deadline
 
 Caching = Literal["use", "refresh", "off"]
@@ -31,12 +32,14 @@ class Call:
         request_id: id that logs and services see.
         deadline: when the client stops waiting.
         caching: what the cache may do: answer ("use"), only learn the fresh answer ("refresh"), or nothing ("off").
+        client: who asks.
         outcome: what became of it.
     """
 
     request_id: str
     deadline: Deadline
     caching: Caching = "use"
+    client: Client = ANONYMOUS
     outcome: Outcome = field(default_factory=Outcome)
 
     @property

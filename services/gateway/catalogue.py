@@ -74,6 +74,7 @@ class Catalogue:
         Raises:
             ServiceError: the service refused it or did not answer.
         """
+        call.client.check_model(request.model)
         service = service_of(request.model)
         models = self.inference.clients[service].models or {}
         version = request.version
@@ -128,6 +129,7 @@ class Catalogue:
     async def _configure(self, client: ServiceClient, change: model_pb.ConfigureModelsRequest, call: Call) -> None:
         if not self.is_control_allowed:
             raise Forbidden("this gateway does not let clients load, unload or configure models")
+        call.client.check_configure()
         await client.call(CONFIGURE_MODELS, change.SerializeToString(), self.load_timeout_s, call.request_id)
         await client.refresh()
 

@@ -9,6 +9,7 @@ import structlog
 from google.rpc import error_details_pb2, status_pb2
 from seqserve.model.v1 import model_service_pb2 as model_pb
 
+from services.gateway.breaker import Breaker
 from services.gateway.metrics import READY
 from services.runtime.errors import (
     INTERNAL_MESSAGE,
@@ -26,9 +27,12 @@ from services.runtime.rpc import DETAILS_KEY, ERROR_DOMAIN, REQUEST_ID_KEY, TIME
 DESCRIBE = "/seqserve.model.v1.ModelService/DescribeModels"
 POLL_INTERVAL_S = 2.0
 POLL_TIMEOUT_S = 5.0
-# Every RPC is idempotent: a call that a dying replica drops goes to another one, within the deadline.
+LONG_TIMEOUT_S = 5.0
+# All other RPCs are idempotent: a call that a dying replica drops goes to another one, within the deadline and, by the
+# throttling, only while most calls succeed.
 RETRY_POLICY = {
     "methodConfig": [
+        {"name": [{"service": "seqserve.model.v1.ModelService", "method": "ConfigureModels"}]},
         {
             "name": [{}],
             "retryPolicy": {
@@ -38,7 +42,7 @@ RETRY_POLICY = {
                 "backoffMultiplier": 3,
                 "retryableStatusCodes": ["UNAVAILABLE"],
             },
-        }
+        },
     ],
     "retryThrottling": {"maxTokens": 100, "tokenRatio": 0.1},
 }
@@ -67,6 +71,11 @@ class ServiceClient:
     channel: grpc.aio.Channel
     models: dict[str, model_pb.ModelDescription] | None = field(default=None)
     needs: str = ""
+    breaker: Breaker = field(init=False)
+
+    def __post_init__(self) -> None:
+        """The breaker has the service's name."""
+        self.breaker = Breaker(self.name)
 
     @property
     def is_ready(self) -> bool:
@@ -88,6 +97,9 @@ class ServiceClient:
         Raises:
             ServiceError: the error that the service answered with, or that its absence means.
         """
+        if method != DESCRIBE and not self.breaker.allows():
+            retry_after_s = self.breaker.retry_after_s
+            raise Unavailable(f"the {self.name} service is not available", retry_after_s=retry_after_s)
         rpc = self.channel.unary_unary(method)
         metadata = (
             ("application", self.name),
@@ -96,9 +108,25 @@ class ServiceClient:
             *([(VERSION_KEY, version)] if version else []),
         )
         try:
-            return await rpc(request, timeout=timeout_s, metadata=metadata)
+            answer: bytes = await rpc(request, timeout=timeout_s, metadata=metadata)
         except grpc.aio.AioRpcError as error:
+            self._learn(error.code(), timeout_s)
             raise _to_service_error(error, self.name) from None
+        except BaseException:
+            self.breaker.released()
+            raise
+        self.breaker.succeeded()
+        return answer
+
+    def _learn(self, code: grpc.StatusCode, timeout_s: float) -> None:
+        """What a failure says of the service: a short deadline that passed says nothing."""
+        is_late = code is grpc.StatusCode.DEADLINE_EXCEEDED
+        if code is grpc.StatusCode.UNAVAILABLE or (is_late and timeout_s >= LONG_TIMEOUT_S):
+            self.breaker.failed()
+        elif is_late:
+            self.breaker.released()
+        else:
+            self.breaker.succeeded()
 
     async def refresh(self) -> None:
         """Asks the service for its models now.

@@ -21,6 +21,9 @@ from services.runtime.errors import INTERNAL_MESSAGE, Internal, InvalidInput, Se
 from services.runtime.rpc import REQUEST_ID_KEY, set_error
 
 CACHE_KEY = "x-seqserve-cache"
+OPEN_METHODS = {
+    f"/inference.GRPCInferenceService/{name}" for name in ("ServerLive", "ServerReady")
+}  # probes have no key
 
 log = structlog.get_logger(__name__)
 Request = TypeVar("Request", bound=Message)
@@ -123,13 +126,17 @@ class Door:
     @asynccontextmanager
     async def _open(self, context: grpc.aio.ServicerContext, method: str) -> AsyncIterator[Call]:
         """Lets one RPC of any kind in; an error that its body raises becomes the RPC's status and goes no further."""
-        headers = {str(key): str(value) for key, value in context.invocation_metadata() or ()}
+        headers = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
         with self._entry.visit("grpc", method, headers, context.time_remaining()) as visit:
             visit.code = grpc.StatusCode.OK.name
             try:
                 await context.send_initial_metadata([(REQUEST_ID_KEY, visit.call.request_id)])
                 self._check_open()
-                yield visit.call
+                if method in OPEN_METHODS:
+                    yield visit.call
+                    return
+                async with self._entry.admit(visit, headers):
+                    yield visit.call
             except asyncio.CancelledError:
                 visit.code = grpc.StatusCode.CANCELLED.name
                 raise

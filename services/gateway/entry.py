@@ -2,9 +2,9 @@
 
 import re
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field, replace
 from typing import Literal
 from uuid import uuid4
 
@@ -12,6 +12,7 @@ import structlog
 
 from services.gateway.call import Caching, Call
 from services.gateway.metrics import REQUESTS
+from services.gateway.protection.gate import Admission, Gate, open_gate
 from services.runtime.deadline import Deadline
 from services.runtime.rpc import REQUEST_ID_KEY, TIMEOUT_KEY
 
@@ -43,9 +44,22 @@ class Entry:
 
     Attributes:
         timeout_s: longest time that a request may take.
+        gate: decides who comes in.
     """
 
     timeout_s: float
+    gate: Gate = field(default_factory=open_gate)
+
+    @asynccontextmanager
+    async def admit(self, visit: Visit, headers: Mapping[str, str]) -> AsyncIterator[Admission]:
+        """Runs its body if the request may come in; from then on its call says who asks.
+
+        Raises:
+            ServiceError: it may not.
+        """
+        async with self.gate.admit(headers) as admission:
+            visit.call = replace(visit.call, client=admission.client)
+            yield admission
 
     @contextmanager
     def visit(
@@ -85,7 +99,15 @@ def _note(door: DoorName, visit: Visit, duration_s: float) -> None:
     REQUESTS.labels(door, visit.method, outcome.model, outcome.version, visit.code).observe(duration_s)
     if visit.method not in QUIET_METHODS:
         told = {name: value for name, value in vars(outcome).items() if value}
-        log.info("request", door=door, method=visit.method, code=visit.code, duration_s=round(duration_s, 5), **told)
+        log.info(
+            "request",
+            door=door,
+            method=visit.method,
+            code=visit.code,
+            client=visit.call.client.id,
+            duration_s=round(duration_s, 5),
+            **told,
+        )
 
 
 def _read_caching(cache_control: str) -> Caching:

@@ -13,6 +13,8 @@ from services.gateway.entry import Entry
 from services.gateway.inference import Inference
 from services.gateway.model_servicer import MODEL_SERVICE, ModelServicer
 from services.gateway.oip.grpc_service import InferenceService
+from services.gateway.protection.gate import Gate, open_gate
+from services.gateway.protection.tls import read_tls
 from services.gateway.settings import GatewaySettings
 from services.gateway.streams.admission import StreamAdmission
 from services.gateway.tfserving.grpc_service import make_tfserving_handlers
@@ -22,11 +24,21 @@ HEALTH_INTERVAL_S = 0.5
 
 
 def build_grpc_server(
-    inference: Inference, settings: GatewaySettings, closing: asyncio.Event | None = None
+    inference: Inference,
+    settings: GatewaySettings,
+    gate: Gate | None = None,
+    closing: asyncio.Event | None = None,
 ) -> tuple[grpc.aio.Server, health.aio.HealthServicer]:
-    """Builds the server, bound to its port; once `closing` is set, it refuses calls.
+    """Builds the server, bound to its port.
+
+    Args:
+        inference: the middle.
+        settings: the gateway's.
+        gate: decides who comes in; everybody without one.
+        closing: once it is set, calls are refused.
 
     Raises:
+        ValueError: a file of the TLS settings is wrong.
         RuntimeError: the port is taken.
     """
     options: Sequence[tuple[str, int]] = [
@@ -35,7 +47,7 @@ def build_grpc_server(
         ("grpc.so_reuseport", 0),
     ]
     server = grpc.aio.server(options=options)
-    door = Door(inference, Entry(settings.request_timeout_s), closing)
+    door = Door(inference, Entry(settings.request_timeout_s, gate or open_gate()), closing)
     admission = StreamAdmission(settings.max_streams, settings.stream_idle_timeout_s, settings.stream_lifetime_s)
     catalogue = Catalogue(inference, settings.model_control, settings.load_timeout_s)
     server.add_generic_rpc_handlers(
@@ -50,8 +62,13 @@ def build_grpc_server(
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
     names = [*SERVICE_NAMES.values(), MODEL_SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME]
     reflection.enable_server_reflection(names, server)
+    address = f"{settings.host}:{settings.grpc_port}"
+    tls = read_tls(settings.tls_certificate, settings.tls_key, settings.tls_client_ca)
     try:
-        server.add_insecure_port(f"{settings.host}:{settings.grpc_port}")
+        if tls:
+            server.add_secure_port(address, tls.for_grpc())
+        else:
+            server.add_insecure_port(address)
     except RuntimeError:
         raise RuntimeError(f"the gRPC port {settings.grpc_port} on {settings.host} is taken") from None
     return server, health_servicer

@@ -76,6 +76,7 @@ class Inference:
             body: the bytes.
             call: what the client said around them.
         """
+        call.client.check_model(endpoint.service)
         target = find_target(self.clients[endpoint.service].models or {}, endpoint.service)
         if not self.cache or not target or not target.digest or call.caching != "use":
             return Recall(target, "", None)
@@ -105,6 +106,8 @@ class Inference:
         Raises:
             ServiceError: the service refused it or did not answer.
         """
+        if isinstance(endpoint.items, Items):  # else the catalogue knows the model
+            call.client.check_model(endpoint.service)
         target = target or find_target(self.clients[endpoint.service].models or {}, endpoint.service)
         if not self.cache or not target or not target.digest or call.caching == "off":
             return self._finish(endpoint, call, await self._ask(endpoint, request, call, target), "bypass")

@@ -14,14 +14,16 @@ CACHE_ITEMS = Counter(
     "Items by where their answer came from: this process, Redis, a call (miss), or somebody else's call.",
     ["service", "source"],
 )
-CACHE_FAILURES = Counter(
-    "seqserve_gateway_cache_failures",
-    "Redis calls of the cache without use, by operation and reason.",
-    ["operation", "reason"],
+REDIS_FAILURES = Counter(
+    "seqserve_gateway_redis_failures", "Calls of Redis that were of no use.", ["operation", "reason"]
 )
+RATE_LIMIT_FALLBACKS = Counter(
+    "seqserve_gateway_rate_limit_fallbacks", "Requests counted by this process alone because Redis did not answer."
+)
+REFUSALS = Counter("seqserve_gateway_refused_requests", "Requests that were not let in.", ["reason"])
+IN_FLIGHT = Gauge("seqserve_gateway_in_flight_requests", "Requests that are being answered.")
 CACHE_TAKEOVERS = Counter(
-    "seqserve_gateway_cache_takeovers",
-    "Answers that were computed here because the gateway that had claimed them was gone.",
+    "seqserve_gateway_cache_takeovers", "Answers computed here because the gateway that had claimed them was gone."
 )
 LOCAL_CACHE_BYTES = Gauge("seqserve_gateway_local_cache_bytes", "Size of the answers that this process keeps.")
 LOCAL_CACHE_ENTRIES = Gauge("seqserve_gateway_local_cache_entries", "Answers that this process keeps.")

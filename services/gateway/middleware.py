@@ -2,10 +2,18 @@
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.gateway.entry import Entry
+from services.gateway.failures import on_service_error
+from services.gateway.protection.gate import Admission
+from services.runtime.errors import ServiceError
 from services.runtime.rpc import REQUEST_ID_KEY
+
+OPEN_PATHS = {"/", "/healthz", "/readyz", "/metrics", "/docs", "/redoc", "/openapi.json", "/favicon.ico"}
+OPEN_PATHS |= {"/v2/health/live", "/v2/health/ready"}
+OPEN_FOLDERS = ("/web/", "/docs/", "/static-offline-docs/")
 
 
 class RequestMiddleware:
@@ -21,20 +29,46 @@ class RequestMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        with self._entry.visit("rest", "unmatched", Headers(scope=scope)) as visit:
+        headers = Headers(scope=scope)
+        with self._entry.visit("rest", "unmatched", headers) as visit:
             visit.code = "500"
             scope.setdefault("state", {})["call"] = visit.call
 
             async def send_with_id(message: Message) -> None:
                 if message["type"] == "http.response.start":
                     visit.code = str(message["status"])
-                    MutableHeaders(scope=message)[REQUEST_ID_KEY] = visit.call.request_id
+                    answered = MutableHeaders(scope=message)
+                    answered[REQUEST_ID_KEY] = visit.call.request_id
+                    answered.update(limits)
                 await send(message)
 
+            limits: dict[str, str] = {}
             try:
-                await self._app(scope, receive, send_with_id)
+                if is_open(scope["path"]):
+                    await self._app(scope, receive, send_with_id)
+                    return
+                async with self._entry.admit(visit, headers) as admission:
+                    scope["state"]["call"] = visit.call
+                    limits |= tell_limits(admission)
+                    await self._app(scope, receive, send_with_id)
+            except ServiceError as error:  # before the application, and its handlers, were reached
+                response = await on_service_error(Request(scope), error)
+                await response(scope, receive, send_with_id)
             finally:
                 visit.method = getattr(scope.get("route"), "path", "unmatched")
+
+
+def is_open(path: str) -> bool:
+    """Whether a path needs no API key: probes, metrics, and the pages that explain the API."""
+    return path in OPEN_PATHS or path.startswith(OPEN_FOLDERS)
+
+
+def tell_limits(admission: Admission) -> dict[str, str]:
+    """Headers that tell a client what is left of its rate."""
+    if not admission.verdict:
+        return {}
+    limit = admission.client.burst if admission.client.rate_per_s else admission.client.daily_quota
+    return {"ratelimit-limit": str(limit), "ratelimit-remaining": str(max(admission.verdict.remaining, 0))}
 
 
 class BodyLimitMiddleware:

@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 
 from services.gateway.call import Call
 from services.gateway.catalogue import Catalogue
+from services.gateway.failures import hints_of
 from services.runtime.errors import INTERNAL_MESSAGE, Internal, PayloadTooLarge, ServiceError, http_status
 
 log = structlog.get_logger(__name__)
@@ -29,7 +30,7 @@ class ProtocolRoute(APIRoute):
                 return await handle(request)
             except Exception as error:
                 meaning = _to_service_error(error)
-                return JSONResponse({"error": str(meaning)}, status_code=http_status(meaning))
+                return JSONResponse({"error": str(meaning)}, http_status(meaning), hints_of(meaning))
 
         return handle_with_errors
 

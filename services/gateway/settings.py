@@ -24,6 +24,12 @@ class GatewaySettings(BaseSettings):
         max_streams: streams and uploads that may be open at the same time.
         stream_idle_timeout_s: longest time between two messages of a stream's client.
         stream_lifetime_s: longest time that a stream may be open.
+        max_in_flight: requests that are answered at the same time; the last 15 % are kept for high priority.
+        keys_file: JSON file of API keys (`seqserve keys`); empty lets everybody in.
+        anonymous_rate_per_s: requests per second of all who come in without a key; 0 for any.
+        tls_certificate: PEM file of the gateway's certificate and chain; empty leaves both doors unencrypted.
+        tls_key: PEM file of its private key.
+        tls_client_ca: PEM file of authorities; with it, every client must have a certificate of theirs.
         model_control: whether clients may load, unload and configure models.
         load_timeout_s: longest wait for that.
         log_level: lowest level that is logged.
@@ -47,6 +53,12 @@ class GatewaySettings(BaseSettings):
     max_streams: int = Field(256, ge=1)
     stream_idle_timeout_s: float = Field(60, gt=0)
     stream_lifetime_s: float = Field(600, gt=0)
+    max_in_flight: int = Field(1024, ge=1)
+    keys_file: str = ""
+    anonymous_rate_per_s: float = Field(0, ge=0)
+    tls_certificate: str = ""
+    tls_key: str = ""
+    tls_client_ca: str = ""
     model_control: bool = True
     load_timeout_s: float = Field(600, gt=0)
     log_level: str = "info"

@@ -11,10 +11,10 @@ ANY_HOST = "0.0.0.0"  # noqa: S104  # compared, not bound
 WEEK = [120, 130, 128, 131, 140, 90, 70]
 
 
-def show_examples(console: Console, host: str, rest_port: int, grpc_port: int) -> None:
+def show_examples(console: Console, host: str, rest_port: int, grpc_port: int, is_encrypted: bool) -> None:
     """Prints the addresses and one example call per service."""
     shown = "localhost" if host in (ANY_HOST, "127.0.0.1") else host
-    rest = f"http://{shown}:{rest_port}"
+    rest = f"{'https' if is_encrypted else 'http'}://{shown}:{rest_port}"
     start = (date.today() - timedelta(days=28)).isoformat()
     sketch = json.dumps({"strokes": FACE_EXAMPLE, "top_k": 3}, separators=(",", ":"))
     series = json.dumps({"series": [{"id": "visits", "start": start, "values": WEEK * 4}]}, separators=(",", ":"))

@@ -46,6 +46,7 @@ class PlatformOptions:
         replicas: replicas per service.
         allow_unsigned: whether SavedModels without a manifest are loaded.
         models: what is served of each model, as ServingSettings has it.
+        gateway_settings: settings of the gateway, by upper-case name.
     """
 
     models_dir: str
@@ -56,6 +57,12 @@ class PlatformOptions:
     replicas: int
     allow_unsigned: bool
     models: list[dict[str, Any]]
+    gateway_settings: dict[str, str]
+
+    @property
+    def is_encrypted(self) -> bool:
+        """The gateway has a certificate."""
+        return "TLS_CERTIFICATE" in self.gateway_settings
 
 
 def run_platform(options: PlatformOptions, console: Console) -> None:
@@ -70,7 +77,7 @@ def run_platform(options: PlatformOptions, console: Console) -> None:
     try:
         with ExitStack() as stack:
             gateway = _start(options, console, stack)
-            show_examples(console, options.host, options.rest_port, options.grpc_port)
+            show_examples(console, options.host, options.rest_port, options.grpc_port, options.is_encrypted)
             _watch(gateway, console)
     except KeyboardInterrupt:
         console.print("stopped")
@@ -129,6 +136,7 @@ def _start_gateway(options: PlatformOptions, redis_url: str, serving_port: int, 
         "GRPC_PORT": options.grpc_port,
         "REDIS_URL": redis_url,
         "SERVING_TARGET": f"127.0.0.1:{serving_port}",
+        **options.gateway_settings,
     }
     environment = os.environ | {f"SEQSERVE_GATEWAY_{key}": str(value) for key, value in settings.items()}
     with log.open("wb") as output:
@@ -143,6 +151,8 @@ def _start_gateway(options: PlatformOptions, redis_url: str, serving_port: int, 
 
 
 def _wait_ready(options: PlatformOptions, gateway: subprocess.Popen[bytes], log: Path) -> None:
+    scheme = "https" if options.is_encrypted else "http"
+    address = f"{scheme}://{_local(options.host)}:{options.rest_port}/readyz"
     deadline = time.monotonic() + READY_TIMEOUT_S
     while time.monotonic() < deadline:
         if gateway.poll() is not None:
@@ -150,7 +160,7 @@ def _wait_ready(options: PlatformOptions, gateway: subprocess.Popen[bytes], log:
                 f"the gateway ended at its start with code {gateway.returncode}: {_last_line(log)}; see {log}"
             )
         try:
-            if httpx.get(f"http://{_local(options.host)}:{options.rest_port}/readyz").status_code == 200:
+            if httpx.get(address, verify=False).status_code == 200:  # noqa: S501  # our own child, by its address
                 return
         except httpx.TransportError:
             pass

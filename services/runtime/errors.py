@@ -3,6 +3,7 @@
     ServiceError
     ├── InvalidInput       the request is wrong; sending it again will not help
     ├── NotFound           no such route, model or version
+    ├── Unauthenticated    the client did not say who it is, or not in a way that holds
     ├── Forbidden          the client may not do that here
     ├── FailedPrecondition the request is right, but the state of a model forbids it
     ├── PayloadTooLarge    the request is over a size limit
@@ -45,6 +46,10 @@ class NotFound(ServiceError):
     """No such route, model or version."""
 
 
+class Unauthenticated(ServiceError):
+    """The client did not say who it is, or not in a way that holds."""
+
+
 class Forbidden(ServiceError):
     """The client may not do that here."""
 
@@ -76,8 +81,15 @@ class DeadlineExceeded(ServiceError):
     """The answer did not come in time."""
 
 
+@dataclass(eq=False)
 class Unavailable(ServiceError):
-    """A service behind the gateway does not answer."""
+    """A service behind the gateway does not answer.
+
+    Attributes:
+        retry_after_s: when it is asked again; 0 if that is not known.
+    """
+
+    retry_after_s: float = 0.0
 
 
 class Internal(ServiceError):
@@ -87,6 +99,7 @@ class Internal(ServiceError):
 CODES: dict[type[ServiceError], tuple[grpc.StatusCode, HTTPStatus]] = {
     InvalidInput: (grpc.StatusCode.INVALID_ARGUMENT, HTTPStatus.BAD_REQUEST),
     NotFound: (grpc.StatusCode.NOT_FOUND, HTTPStatus.NOT_FOUND),
+    Unauthenticated: (grpc.StatusCode.UNAUTHENTICATED, HTTPStatus.UNAUTHORIZED),
     Forbidden: (grpc.StatusCode.PERMISSION_DENIED, HTTPStatus.FORBIDDEN),
     FailedPrecondition: (grpc.StatusCode.FAILED_PRECONDITION, HTTPStatus.BAD_REQUEST),
     PayloadTooLarge: (grpc.StatusCode.RESOURCE_EXHAUSTED, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),

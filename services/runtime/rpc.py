@@ -16,7 +16,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 from services.runtime.caller import Caller
 from services.runtime.deadline import Deadline
-from services.runtime.errors import INTERNAL_MESSAGE, Internal, Overloaded, ServiceError, grpc_code
+from services.runtime.errors import INTERNAL_MESSAGE, Internal, Overloaded, ServiceError, Unavailable, grpc_code
 
 DETAILS_KEY = "grpc-status-details-bin"
 REQUEST_ID_KEY = "x-request-id"
@@ -88,7 +88,7 @@ def set_error(context: RpcContext, error: ServiceError) -> None:
     if error.field:
         violation = error_details_pb2.BadRequest.FieldViolation(field=error.field, description=error.message)
         details.append(error_details_pb2.BadRequest(field_violations=[violation]))
-    if isinstance(error, Overloaded) and error.retry_after_s:
+    if isinstance(error, Overloaded | Unavailable) and error.retry_after_s:
         delay = duration_pb2.Duration(nanos=round(error.retry_after_s % 1 * 1e9), seconds=int(error.retry_after_s))
         details.append(error_details_pb2.RetryInfo(retry_delay=delay))
     status = status_pb2.Status(code=code.value[0], message=str(error), details=[_pack(d) for d in details])

@@ -28,7 +28,7 @@ from seqserve.video.v1 import video_service_pb2_grpc as video_grpc
 from services.gateway.app import build_app
 from services.gateway.grpc_server import build_grpc_server
 from services.gateway.inference import Inference
-from services.gateway.server import open_inference
+from services.gateway.server import open_middle
 from services.gateway.settings import GatewaySettings
 from services.platform.ray_cluster import free_port
 from services.platform.redis_server import start_redis
@@ -227,13 +227,13 @@ async def run_gateway(serving, **settings):
     chosen = GatewaySettings(
         serving_target=f"127.0.0.1:{serving.port}", rest_port=free_port(), grpc_port=free_port(), **settings
     )
-    async with open_inference(chosen) as inference:
+    async with open_middle(chosen) as (inference, gate):
         for client in inference.clients.values():
             await client.refresh()
-        grpc_server, _ = build_grpc_server(inference, chosen)
+        grpc_server, _ = build_grpc_server(inference, chosen, gate)
         await grpc_server.start()
         web = uvicorn.Server(
-            uvicorn.Config(build_app(inference, chosen), port=chosen.rest_port, log_config=None, access_log=False)
+            uvicorn.Config(build_app(inference, chosen, gate), port=chosen.rest_port, log_config=None, access_log=False)
         )
         serving_web = asyncio.create_task(web.serve())
         while not web.started:

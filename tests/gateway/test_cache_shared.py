@@ -102,7 +102,7 @@ async def failures(gateway):
     """(operation, reason) -> failures, as /metrics tells them."""
     async with httpx.AsyncClient(base_url=gateway.rest_url) as rest:
         text = (await rest.get("/metrics")).text
-    pattern = r'seqserve_gateway_cache_failures_total{operation="(.*?)",reason="(.*?)"} (\S+)'
+    pattern = r'seqserve_gateway_redis_failures_total{operation="(.*?)",reason="(.*?)"} (\S+)'
     return {(operation, reason): float(value) for operation, reason, value in re.findall(pattern, text)}, text
 
 

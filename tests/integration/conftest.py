@@ -15,6 +15,7 @@ from seqserve.video.v1 import video_service_pb2_grpc as video_grpc
 
 from services.forecast.service import ForecastService
 from services.gateway.app import build_app
+from services.gateway.bounded_redis import BoundedRedis
 from services.gateway.caching.opening import open_cache
 from services.gateway.clients import open_client
 from services.gateway.grpc_server import build_grpc_server
@@ -109,10 +110,8 @@ async def gateway(repositories, redis_url):
         servers.append(server)
         clients[name] = open_client(name, f"127.0.0.1:{port}", MAX_BYTES, needs=name if name in TYPED else "")
         await clients[name].refresh()
-    settings = GatewaySettings(
-        grpc_port=free_port(), redis_url=redis_url, cache_timeout_s=1.0, max_request_bytes=MAX_BYTES
-    )
-    inference = Inference(clients, open_cache(settings))
+    settings = GatewaySettings(grpc_port=free_port(), redis_url=redis_url, max_request_bytes=MAX_BYTES)
+    inference = Inference(clients, open_cache(settings, BoundedRedis(redis_url, 1.0)))
     grpc_server, _ = build_grpc_server(inference, settings)
     await grpc_server.start()
     transport = httpx.ASGITransport(build_app(inference, settings), raise_app_exceptions=False)

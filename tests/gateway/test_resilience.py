@@ -1,0 +1,71 @@
+"""Services that fail: tried again within bounds, then left alone until they answer."""
+
+import asyncio
+
+import pytest
+from seqserve.sketch.v1 import sketch_service_pb2 as pb
+
+from services.gateway.call import Call
+from services.gateway.clients import DESCRIBE
+from services.gateway.endpoints import CLASSIFY_SKETCH, CONFIGURE_MODELS
+from services.runtime.deadline import Deadline
+from services.runtime.errors import Internal, Unavailable
+
+PATH = "/v1/sketches:classify"
+DRAWING = {"strokes": [[[0, 9, 9], [0, 0, 9]]]}
+
+
+def request(points):
+    return pb.ClassifySketchRequest(sketches=[pb.Sketch(strokes=[pb.Stroke(x=range(points), y=range(points))])])
+
+
+async def test_a_service_that_is_down_is_left_alone(open_gateway, serving):
+    serving.error = Unavailable("the server is stopping")
+    async with open_gateway() as gateway:
+        for i in range(60):
+            answer = await gateway.rest.post(PATH, json=DRAWING)
+            assert answer.status_code == 503
+            if i == 59:
+                assert answer.headers["retry-after"] == "1"
+        assert serving.calls["ClassifySketch"] <= 4 * 5 + 5  # five calls with their retries, then a probe now and then
+        serving.error = None
+        await asyncio.sleep(1.1)
+        assert (await gateway.rest.post(PATH, json=DRAWING)).status_code == 200
+
+
+async def test_retries_are_a_small_part_of_the_load(open_gateway, serving):
+    async with open_gateway() as gateway:
+        client = gateway.inference.clients["sketch"]
+        serving.error = Unavailable("the server is stopping")
+        for _ in range(200):
+            client.breaker.succeeded()  # without the breaker: what the budget alone does
+            with pytest.raises(Unavailable):
+                await client.call(CLASSIFY_SKETCH.method, request(3).SerializeToString(), 5, "")
+        assert serving.calls["ClassifySketch"] < 200 * 1.5  # with a retry policy alone it would be 800
+
+
+async def test_retries_end_with_the_deadline(open_gateway, serving):
+    serving.error = Unavailable("the server is stopping")
+    async with open_gateway() as gateway:
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        with pytest.raises(Exception, match=r"not available|in time"):
+            await gateway.inference.infer(CLASSIFY_SKETCH, request(3), Call("", Deadline.after(0.05)))
+        assert loop.time() - started < 1
+
+
+async def test_a_fault_of_one_request_does_not_open_the_breaker(open_gateway, serving):
+    serving.error = Internal("secret")
+    async with open_gateway() as gateway:
+        for i in range(20):
+            answer = await gateway.rest.post(PATH, json={"strokes": [[[0, i], [0, 9]]]})
+            assert answer.status_code == 500
+            assert "secret" not in answer.text
+        assert serving.calls["ClassifySketch"] == 20
+
+
+async def test_a_change_is_never_tried_again(open_gateway, serving):
+    async with open_gateway() as gateway:
+        with pytest.raises(Exception):  # noqa: B017, PT011  # the fake has no such RPC
+            await gateway.inference.clients["savedmodel"].call(CONFIGURE_MODELS, b"", 5, "")
+        await gateway.inference.clients["savedmodel"].call(DESCRIBE, b"", 5, "")
