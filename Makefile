@@ -6,7 +6,7 @@ RUN := .venv/bin/
 SEQSERVE_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run up test check fix protos train-smoke load bench-runtime
+.PHONY: help run up test test-programs check fix protos train-smoke load fuzz bench-runtime
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -26,8 +26,17 @@ run: .venv/.synced ## set up and start the whole platform with embedded defaults
 
 up: run ## the same as run
 
-test: check ## set up, then check and run every test
+test: check test-programs ## set up, then check and run every test
 	@$(RUN)pytest
+
+test-programs:
+	@missing=; command -v chromedriver >/dev/null || missing="chromium chromium-driver"; \
+	  command -v redis-server >/dev/null || missing="$$missing redis-server"; \
+	  test -z "$$missing" || { command -v apt-get && test "$$(id -u)" = 0; } >/dev/null || \
+	    { echo "not here, so some tests are skipped; apt-get install $$missing"; exit 0; }; \
+	  test -z "$$missing" || { echo "installing $$missing"; apt-get update -qq; \
+	    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; } >/dev/null 2>&1 || \
+	    echo "could not be installed, so some tests are skipped: $$missing"
 
 check: .venv/.synced ## lint, format, types, layers, generated stubs
 	@$(RUN)ruff check .
@@ -54,6 +63,9 @@ train-smoke: .venv/.synced ## train, evaluate and export a small model of each k
 load: .venv/.synced ## 30 s of mixed traffic against a running platform
 	@$(RUN)locust -f tests/load/locustfile.py --headless --users 16 --spawn-rate 8 --run-time 30s \
 	  --host http://127.0.0.1:8501 --only-summary
+
+fuzz: .venv/.synced ## more than 20,000 built, broken and random requests at both doors (minutes)
+	@$(RUN)pytest tests/gateway/test_contract.py tests/gateway/test_grpc_fuzz.py --fuzz-size 12 -s
 
 bench-runtime: .venv/.synced ## batching and graphs of the runtime beside plainer ones, in bench/results (minutes)
 	@TF_CPP_MIN_LOG_LEVEL=3 $(RUN)python -m bench.runtime

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +20,16 @@ os.environ.setdefault("TF_XLA_FLAGS", xla_flags())  # compiled cells are kept, a
 
 ROOT = Path(__file__).resolve().parent.parent
 MOVES = {"pan right": (0, 1), "pan left": (0, -1), "tilt down": (1, 0), "tilt up": (-1, 0), "static": (0, 0)}
+
+
+def pytest_addoption(parser):
+    parser.addoption("--fuzz-size", type=int, default=1, help="how many times as much the fuzz tests try")
+
+
+@pytest.fixture(scope="session")
+def fuzz_size(request):
+    """How many times as much the fuzz tests try: 1, more in `make fuzz`."""
+    return request.config.getoption("--fuzz-size")
 
 
 @pytest.fixture(scope="session")
@@ -93,3 +104,32 @@ def affine_home(tmp_path_factory, save_affine) -> Path:
     save_affine(home / "affine" / "1", 2.0, 1.0)
     save_affine(home / "affine" / "2", 3.0, 1.0)
     return home
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """A headless Chromium under Selenium; the test is skipped where it is not installed."""
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    program, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if not program or not driver:
+        pytest.skip("needs a browser: apt-get install chromium chromium-driver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = program
+    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1280,800"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    browser = webdriver.Chrome(options=options, service=Service(driver))
+    yield browser
+    browser.quit()
+
+
+@pytest.fixture
+def browser(chromium):
+    """The browser, as new: its own size and colours, nothing open and nothing logged."""
+    chromium.get("about:blank")
+    chromium.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    chromium.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+    chromium.get_log("browser")
+    return chromium

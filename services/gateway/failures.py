@@ -71,7 +71,11 @@ async def on_http_error(request: Request, error: Exception) -> JSONResponse:
     if error.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         return await on_service_error(request, PayloadTooLarge(error.detail, "body"))
     message = f"{request.method} {request.url.path}: {error.detail}"
-    return _respond(request, error.status_code, HTTP_ONLY.get(error.status_code, "INVALID_ARGUMENT"), message, "")
+    if request.url.path.startswith(FOREIGN_PATHS):
+        return JSONResponse({"error": message}, error.status_code, error.headers)
+    response = _respond(request, error.status_code, HTTP_ONLY.get(error.status_code, "INVALID_ARGUMENT"), message, "")
+    response.headers.update(error.headers or {})
+    return response
 
 
 async def on_unexpected(request: Request, error: Exception) -> JSONResponse:

@@ -1,5 +1,6 @@
 """What /openapi.json says beside what FastAPI knows: bodies that the routes read themselves, and every error."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -88,6 +89,10 @@ ERRORS = {
 }
 WITHOUT_BODY = (401, 403, 404, 405, 429, 500, 503, 504)
 OPEN_PATHS = ("/healthz", "/readyz", "/metrics")  # nothing can go wrong with them but a wrong method
+PATH_SCHEMAS: dict[str, dict[str, Any]] = {
+    "version": {"type": "integer", "minimum": 0, "maximum": 2**63 - 1},
+    "verb": {"enum": ["predict", "classify", "regress"]},
+}
 FOREIGN_PATHS = ("/v1/models", "/v2")
 
 
@@ -126,6 +131,7 @@ def _describe_operation(path: str, operation: dict[str, Any]) -> None:
     if path in OPEN_PATHS:
         return
     operation["security"] = [{}, {"bearer": []}, {"api_key": []}]
+    _add_path_parameters(path, operation)
     error = ProtocolError if path.startswith(FOREIGN_PATHS) else ErrorResponse
     has_body = "requestBody" in operation
     for status, description in ERRORS.items():
@@ -133,3 +139,15 @@ def _describe_operation(path: str, operation: dict[str, Any]) -> None:
             responses.setdefault(str(status), {"description": description, "content": _json_of(error)})
     for response in responses.values():
         response.setdefault("headers", {})["x-request-id"] = {"schema": {"type": "string"}}
+
+
+def _add_path_parameters(path: str, operation: dict[str, Any]) -> None:
+    """Declares what the routes of wire protocols take from their paths by themselves."""
+    parameters = operation.setdefault("parameters", [])
+    declared = {parameter["name"] for parameter in parameters if parameter["in"] == "path"}
+    for name in re.findall(r"{(\w+)}", path):
+        if name not in declared:
+            schema = PATH_SCHEMAS.get(name, {"type": "string", "minLength": 1})
+            parameters.append({"name": name, "in": "path", "required": True, "schema": schema})
+    if not parameters:
+        del operation["parameters"]

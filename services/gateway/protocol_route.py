@@ -28,6 +28,11 @@ class ProtocolRoute(APIRoute):
         async def handle_with_errors(request: Request) -> Response:
             try:
                 return await handle(request)
+            except HTTPException as error:
+                if error.status_code != HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+                    raise
+                meaning: ServiceError = PayloadTooLarge(error.detail, "body")  # as BodyLimitMiddleware raises it
+                return JSONResponse({"error": str(meaning)}, http_status(meaning))
             except Exception as error:
                 meaning = _to_service_error(error)
                 return JSONResponse({"error": str(meaning)}, http_status(meaning), hints_of(meaning))
@@ -50,7 +55,5 @@ def catalogue_of(request: Request) -> Catalogue:
 def _to_service_error(error: Exception) -> ServiceError:
     if isinstance(error, ServiceError):
         return error
-    if isinstance(error, HTTPException) and error.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-        return PayloadTooLarge(error.detail, "body")  # as BodyLimitMiddleware raises it
     log.error("request failed", exc_info=error)
     return Internal(INTERNAL_MESSAGE)

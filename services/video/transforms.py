@@ -1,6 +1,7 @@
 """Encoded clip -> frames tensor -> class probabilities, as functions of bytes and arrays."""
 
 import io
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -15,8 +16,8 @@ from services.runtime.errors import InvalidInput
 
 # Playlists, which open other files, are not among them.
 FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,avi,gif,matroska,webm,mpegts"
-MAX_PIXELS = 4096 * 2304
-MAX_FRAMES = 36_000  # ten minutes at 60 fps
+# How much is read to find out what there is; FFmpeg would decode five seconds for it.
+OPEN_OPTIONS = {"format_whitelist": FORMATS, "probesize": "1000000", "analyzeduration": "1000000"}
 
 
 @dataclass(frozen=True)
@@ -41,10 +42,45 @@ class ClipOptions:
         return cls(options["frames"], options["height"], options["width"], options["fps"])
 
 
-def decode_clip(content: bytes, options: ClipOptions, field: str) -> np.ndarray:
+@dataclass(frozen=True)
+class DecodeLimits:
+    """What one clip may cost.
+
+    Attributes:
+        max_pixels: pixels per frame, known before one is decoded.
+        max_frames: frames in all; the default is ten minutes at 60 per second.
+        max_seconds: length of the clip.
+        max_cpu_s: processor time of reading and decoding it.
+    """
+
+    max_pixels: int = 4096 * 2304
+    max_frames: int = 36_000
+    max_seconds: float = 3600.0
+    max_cpu_s: float = 10.0
+
+
+@dataclass(frozen=True)
+class _Budget:
+    limits: DecodeLimits
+    field: str
+    started_s: float
+
+    def check(self) -> None:
+        """Is called after each packet and each frame, which cost little by themselves."""
+        if time.thread_time() - self.started_s > self.limits.max_cpu_s:
+            raise InvalidInput(f"takes more than {self.limits.max_cpu_s:g} s to decode; at most that", self.field)
+
+
+def decode_clip(content: bytes, options: ClipOptions, field: str, limits: DecodeLimits = DecodeLimits()) -> np.ndarray:
     """Decodes an encoded clip and samples it at `fps` around its middle.
 
     A clip shorter than `frames / fps` seconds is sampled evenly over its whole length.
+
+    Args:
+        content: the file.
+        options: how the model wants it.
+        field: its name in the request, for errors.
+        limits: what it may cost.
 
     Returns:
         uint8 [frames, height, width, 3], RGB.
@@ -55,8 +91,8 @@ def decode_clip(content: bytes, options: ClipOptions, field: str) -> np.ndarray:
     if not content:
         raise InvalidInput("the clip has 0 bytes", field)
     try:
-        with av.open(io.BytesIO(content), options={"format_whitelist": FORMATS}) as container:
-            return _sample(container, options, field)
+        with av.open(io.BytesIO(content), options=OPEN_OPTIONS | {"max_pixels": str(limits.max_pixels)}) as container:
+            return _sample(container, options, _Budget(limits, field, time.thread_time()))
     except (av.error.FFmpegError, ValueError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or "unreadable"
         raise InvalidInput(
@@ -64,19 +100,23 @@ def decode_clip(content: bytes, options: ClipOptions, field: str) -> np.ndarray:
         ) from error
 
 
-def _sample(container: InputContainer, options: ClipOptions, field: str) -> np.ndarray:
+def _sample(container: InputContainer, options: ClipOptions, budget: _Budget) -> np.ndarray:
+    field, limits = budget.field, budget.limits
     if not container.streams.video:
         raise InvalidInput("the file has no video stream", field)
     stream = container.streams.video[0]
-    if stream.width * stream.height > MAX_PIXELS:
-        raise InvalidInput(f"{stream.width}x{stream.height} pixels; at most {MAX_PIXELS} per frame", field)
-    times = _frame_times(container, stream, field)
+    if stream.codec_context is None:
+        raise InvalidInput("the video is in a format that cannot be decoded", field)
+    if stream.width * stream.height > limits.max_pixels:
+        raise InvalidInput(f"{stream.width}x{stream.height} pixels; at most {limits.max_pixels} per frame", field)
+    times = _frame_times(container, stream, budget)
     wanted = choose_frames(times, options.frames, options.fps, stream.time_base or Fraction(1))
     stream.codec_context.thread_count = 1
     container.seek(int(times[wanted[0]]), stream=stream)
     frames: dict[int, np.ndarray] = {}
     targets = {int(times[i]) for i in wanted}
     for frame in container.decode(stream):
+        budget.check()
         if frame.pts in targets:
             frames[frame.pts] = _to_rgb(frame, options)
         if len(frames) == len(targets):
@@ -86,18 +126,23 @@ def _sample(container: InputContainer, options: ClipOptions, field: str) -> np.n
     return np.stack([frames[int(times[i])] for i in wanted])
 
 
-def _frame_times(container: InputContainer, stream: VideoStream, field: str) -> np.ndarray:
+def _frame_times(container: InputContainer, stream: VideoStream, budget: _Budget) -> np.ndarray:
     """Presentation times of all frames in units of the stream's time base, sorted, without decoding."""
     times: list[int] = []
+    field, limits = budget.field, budget.limits
     for packet in container.demux(stream):
+        budget.check()
         if packet.pts is not None:
             times.append(packet.pts)
-        if len(times) > MAX_FRAMES:
-            raise InvalidInput(f"more than {MAX_FRAMES} frames; at most {MAX_FRAMES}", field)
+        if len(times) > limits.max_frames:
+            raise InvalidInput(f"more than {limits.max_frames} frames; at most {limits.max_frames}", field)
     if not times:
         raise InvalidInput("the clip has 0 frames; at least 1", field)
     if len(times) < stream.frames:
         raise InvalidInput(f"truncated: {len(times)} of {stream.frames} frames are there", field)
+    seconds = (max(times) - min(times)) * float(stream.time_base or 1)
+    if seconds > limits.max_seconds:
+        raise InvalidInput(f"the clip is {seconds:.0f} s long; at most {limits.max_seconds:g}", field)
     return np.unique(np.array(times, np.int64))
 
 

@@ -32,7 +32,7 @@ from services.gateway.server import open_middle
 from services.gateway.settings import GatewaySettings
 from services.platform.ray_cluster import free_port
 from services.platform.redis_server import start_redis
-from services.runtime.errors import NotFound, ServiceError
+from services.runtime.errors import InvalidInput, NotFound, ServiceError
 from services.runtime.rpc import unary
 from services.runtime.tensors import to_arrays, to_tensor
 
@@ -124,8 +124,16 @@ class FakeServing(
         await self._enter("Infer", 1, request)
         if request.model != "affine":
             raise NotFound(f"no model '{request.model}'")
-        outputs = [to_tensor("y", 2 * to_arrays(request.inputs)["x"])]
+        inputs = to_arrays(request.inputs)
+        if list(inputs) != ["x"] or inputs["x"].dtype == object:
+            raise InvalidInput("the one input is x, of numbers", "inputs")
+        outputs = [to_tensor("y", 2 * inputs["x"])]
         return model_pb.InferResponse(model=self._named("affine", caller), outputs=outputs)
+
+    @unary(model_pb.ConfigureModelsResponse)
+    async def ConfigureModels(self, request, caller):
+        await self._enter("ConfigureModels", 1, request)
+        return model_pb.ConfigureModelsResponse()
 
     async def DescribeModels(self, request, context):
         application = dict(context.invocation_metadata())["application"]

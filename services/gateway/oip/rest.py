@@ -6,10 +6,13 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
 from google.protobuf.message import Message
 from seqserve.oip.v1 import description_pb2 as description_pb
 from seqserve.oip.v1 import inference_pb2 as inference_pb
 from seqserve.oip.v1 import repository_pb2 as repository_pb
+from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from services.gateway.call import Call
 from services.gateway.catalogue import Catalogue
@@ -77,6 +80,8 @@ async def model_metadata(request: Request, model: str) -> JSONResponse:
 @router.get("/models/{model}/ready")
 async def model_ready(request: Request, model: str) -> JSONResponse:
     """A model answers (200), or not (503)."""
+    if await catalogue_of(request).find_model(model) is None:
+        raise NotFound(f"no model '{model[:128]}'")
     message = inference_pb.ModelReadyRequest(name=model, version=_version(request))
     return await _tell_ready(request, operations.model_ready, message, name=model)
 
@@ -145,7 +150,16 @@ async def unload_model(request: Request, model: str) -> JSONResponse:
 @router.api_route("/{path:path}", methods=METHODS, include_in_schema=False)
 async def unknown_route(request: Request, path: str) -> JSONResponse:
     """What the protocol has and this server has not: shared memory, tracing, log settings."""
+    if allowed := _other_methods(request):
+        raise HTTPException(405, "Method Not Allowed", {"allow": ", ".join(sorted(allowed))})
     raise NotFound(f"{request.method} /v2/{path[:128]}: this server has no such route")
+
+
+def _other_methods(request: Request) -> set[str]:
+    """Methods of the routes before the one for unknown paths that have this path."""
+    routes = [route for route in router.routes if isinstance(route, APIRoute) and route.endpoint is not unknown_route]
+    matching = [route for route in routes if route.matches(request.scope)[0] is not Match.NONE]
+    return {method for route in matching for method in route.methods or ()}
 
 
 async def _tell(

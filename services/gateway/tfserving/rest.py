@@ -54,13 +54,13 @@ async def list_models(request: Request) -> dict[str, list[str]]:
 @router.post("/v1/models/{name}:{verb}", openapi_extra=BODY)
 @router.post("/v1/models/{name}/versions/{version:int}:{verb}", openapi_extra=BODY)
 @router.post("/v1/models/{name}/labels/{label}:{verb}", openapi_extra=BODY)
-async def infer_json(request: Request, name: str, verb: str, version: int | None = None, label: str = "") -> Response:
+async def infer_json(request: Request) -> Response:
     """`predict` reads `instances` (a row each) or `inputs` (whole inputs), `classify` and `regress` read `examples`.
 
     The version of a label answers, or the version of a number, or the one that the server chooses.
     """
-    spec = _make_spec(name, version, label)
-    run = VERBS.get(verb.lower())
+    spec = _make_spec(request)
+    run = VERBS.get(request.path_params["verb"].lower())
     if run is None:
         raise _malformed(request)
     body = _parse(await request.body())
@@ -75,9 +75,9 @@ async def infer_json(request: Request, name: str, verb: str, version: int | None
 @router.get("/v1/models/{name}")
 @router.get("/v1/models/{name}/versions/{version:int}")
 @router.get("/v1/models/{name}/labels/{label}")
-async def get_model(request: Request, name: str, version: int | None = None, label: str = "") -> dict[str, Any]:
+async def get_model(request: Request) -> dict[str, Any]:
     """The versions of a model and their states; a label is ignored."""
-    asked = model_pb2.GetModelStatusRequest(model_spec=_make_spec(name, version, label))
+    asked = model_pb2.GetModelStatusRequest(model_spec=_make_spec(request))
     response, _ = await get_status(catalogue_of(request), asked, read_call(request))
     return write_status(response)
 
@@ -85,10 +85,11 @@ async def get_model(request: Request, name: str, version: int | None = None, lab
 @router.get("/v1/models/{name}/metadata")
 @router.get("/v1/models/{name}/versions/{version:int}/metadata")
 @router.get("/v1/models/{name}/labels/{label}/metadata")
-async def get_metadata(request: Request, name: str, version: int | None = None, label: str = "") -> dict[str, Any]:
+async def get_metadata(request: Request) -> dict[str, Any]:
     """The signatures of a version."""
-    servable = await find_servable(catalogue_of(request), _make_spec(name, version, label))
-    return write_metadata(name, servable.description)
+    spec = _make_spec(request)
+    servable = await find_servable(catalogue_of(request), spec)
+    return write_metadata(spec.name, servable.description)
 
 
 @router.api_route("/v1/models/{path:path}", methods=["GET", "POST"], include_in_schema=False)
@@ -121,8 +122,9 @@ async def _regress(request: Request, spec: model_pb2.ModelSpec, body: dict[str, 
 VERBS = {"predict": _predict, "classify": _classify, "regress": _regress}
 
 
-def _make_spec(name: str, version: int | None, label: str) -> model_pb2.ModelSpec:
-    spec = model_pb2.ModelSpec(name=name)
+def _make_spec(request: Request) -> model_pb2.ModelSpec:
+    label, version = request.path_params.get("label", ""), request.path_params.get("version")
+    spec = model_pb2.ModelSpec(name=request.path_params["name"])
     if label:
         spec.version_label = label
     elif version is not None:
