@@ -1,9 +1,14 @@
 """A service as a Ray Serve application. The only module of the runtime that imports ray, and late."""
 
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+import structlog
+
 from services.runtime.composition import Service, build_repository
+from services.runtime.errors import Overloaded, Unavailable
 from services.runtime.execution.saved_model import configure_tensorflow
 from services.runtime.metrics import Meter, Metric
 from services.runtime.model_rpcs import ModelRpcs
@@ -13,8 +18,65 @@ from services.runtime.versions.repository import Names
 
 KEY_PREFIX = "seqserve:models:"
 
+log = structlog.get_logger(__name__)
 
-def build_application(service: type[Service], name: str, names: Names, settings: ServingSettings) -> Any:
+
+@dataclass(frozen=True)
+class Companion:
+    """A deployment beside a service, in the same application, that its replicas call.
+
+    Attributes:
+        kind: class of its instances, which are called.
+        arguments: what they are made with.
+        replicas: processes.
+        cpus: CPU share that Ray reserves for each.
+        max_ongoing: calls that one takes at the same time.
+        max_queued: calls that may wait for one, per replica of the service.
+        adapt: makes of a call what the service's constructor takes after the repository.
+    """
+
+    kind: type
+    arguments: tuple[Any, ...]
+    replicas: int
+    cpus: float
+    max_ongoing: int
+    max_queued: int
+    adapt: Callable[[Callable[..., Awaitable[Any]]], Any]
+
+    def bind(self) -> Any:
+        """The deployment, as an argument for the service's."""
+        from ray import serve
+
+        return serve.deployment(
+            self.kind,
+            name=self.kind.__name__,
+            num_replicas=self.replicas,
+            max_ongoing_requests=self.max_ongoing,
+            max_queued_requests=self.max_queued,
+            logging_config={"enable_access_log": False},
+            ray_actor_options={"num_cpus": self.cpus},
+        ).bind(*self.arguments)
+
+    def adapt_handle(self, handle: Any) -> Any:
+        """What the service's constructor takes, of the deployment's handle."""
+        from ray.exceptions import RayError
+        from ray.serve.exceptions import BackPressureError
+
+        async def call(*arguments: Any) -> Any:
+            try:
+                return await handle.remote(*arguments)
+            except BackPressureError:
+                raise Overloaded(f"too many calls wait for a {self.kind.__name__}", retry_after_s=1.0) from None
+            except RayError:
+                log.exception("companion failed", companion=self.kind.__name__)
+                raise Unavailable(f"the {self.kind.__name__} did not answer") from None
+
+        return self.adapt(call)
+
+
+def build_application(
+    service: type[Service], name: str, names: Names, settings: ServingSettings, companion: Companion | None = None
+) -> Any:
     """Wraps a service as a Ray Serve application.
 
     Args:
@@ -22,16 +84,17 @@ def build_application(service: type[Service], name: str, names: Names, settings:
         name: name of the application, and of the service in logs.
         names: models of the repository's folder that it serves.
         settings: how it is deployed.
+        companion: deployment that its replicas call.
     """
     from ray import serve
 
     class Replica(service, ModelRpcs):  # type: ignore[valid-type, misc]
-        async def __init__(self) -> None:  # type: ignore[misc]  # Ray awaits it
+        async def __init__(self, handle: Any = None) -> None:  # type: ignore[misc]  # Ray awaits it
             configure_logging(name, settings.log_level)
             # TensorFlow takes half a gigabyte, which a service without a model does not need.
             prepare = cache(lambda: configure_tensorflow(settings.intra_op_threads, settings.inter_op_threads))
             repository = build_repository(service, names, settings, RayConfigStore(name), RayMeter(), prepare)
-            service.__init__(self, repository)
+            service.__init__(self, repository, *([companion.adapt_handle(handle)] if companion else []))
             ModelRpcs.__init__(self, repository, self._spread_configuration)
             await repository.start()
 
@@ -50,7 +113,7 @@ def build_application(service: type[Service], name: str, names: Names, settings:
         max_ongoing_requests=settings.max_ongoing_requests,
         logging_config={"enable_access_log": False},  # the gateway writes one line per request
         ray_actor_options={"num_cpus": settings.cpus, "num_gpus": settings.gpus},
-    ).bind()
+    ).bind(*([companion.bind()] if companion else []))
 
 
 class RayConfigStore:

@@ -2,12 +2,23 @@
 
 from typing import Any
 
-from services.runtime.deployment import build_application
+from services.runtime.deployment import Companion, build_application
 from services.runtime.settings import ServingSettings
 from services.runtime.versions.repository import Names
+from services.video.decoder import ClipDecoder, decode_with
 from services.video.service import VideoService
 
 
 def build(args: dict[str, Any]) -> Any:
     """Builds the application from ServingSettings' fields, as serve.yaml gives them under `args`."""
-    return build_application(VideoService, "video", Names.exactly("video"), ServingSettings(**args))
+    settings = ServingSettings(**args)
+    decoder = Companion(
+        ClipDecoder,
+        arguments=(settings.decoder_threads,),
+        replicas=settings.decoders,
+        cpus=settings.decoder_cpus,
+        max_ongoing=settings.decoder_threads * 2,  # the next clips are there when one is done
+        max_queued=settings.decoder_queue,
+        adapt=decode_with,
+    )
+    return build_application(VideoService, "video", Names.exactly("video"), settings, decoder)

@@ -12,9 +12,11 @@ from services.runtime.caller import Caller
 from services.runtime.execution.servable import Servable
 from services.runtime.rpc import unary
 from services.runtime.versions.repository import Repository
-from services.video.transforms import ClipOptions, decode_clip, rank_classes
+from services.video.decoder import ClipDecoder, Decode, decode_with
+from services.video.transforms import ClipOptions, rank_classes
 
 DEFAULT_TOP_K = 5
+DECODER_THREADS = 2
 
 
 class VideoService(pb_grpc.VideoServiceServicer):
@@ -23,26 +25,27 @@ class VideoService(pb_grpc.VideoServiceServicer):
     MODEL = "video"
     INPUTS = frozenset({"frames"})
 
-    def __init__(self, repository: Repository[Servable]) -> None:
-        """Takes a repository that holds the model."""
+    def __init__(self, repository: Repository[Servable], decode: Decode | None = None) -> None:
+        """Takes a repository that holds the model, and who decodes clips; threads of this process without one."""
         self._repository = repository
+        self._decode = decode or decode_with(ClipDecoder(DECODER_THREADS))
 
     @unary(pb.ClassifyVideoResponse)
     async def ClassifyVideo(self, request: pb.ClassifyVideoRequest, caller: Caller) -> pb.ClassifyVideoResponse:
         with self._repository.lease(self.MODEL, preferred=caller.version) as model:
             options = ClipOptions.from_manifest(model.manifest.options)
-            clips = [await _decode(clip.content, options, i) for i, clip in enumerate(request.clips)]
+            clips = await asyncio.gather(
+                *(
+                    self._decode(clip.content, options, f"clips[{i}].content", caller.deadline)
+                    for i, clip in enumerate(request.clips)
+                )
+            )
             rows = [{"frames": clip} for clip in clips]
             outputs = await model.infer_rows(rows, caller.deadline)
         self._repository.shadow(self.MODEL, model.version, lambda other: other.infer_rows(rows), outputs)
         probabilities = [row["probabilities"] for row in outputs]
         results = _results(probabilities, model.manifest.labels, request.top_k or DEFAULT_TOP_K)
         return pb.ClassifyVideoResponse(model=ModelVersion(name=model.name, version=model.version), results=results)
-
-
-async def _decode(content: bytes, options: ClipOptions, index: int) -> np.ndarray:
-    # Decoding takes milliseconds and releases the GIL; the event loop must not wait for it.
-    return await asyncio.to_thread(decode_clip, content, options, f"clips[{index}].content")
 
 
 def _results(probabilities: Sequence[np.ndarray], labels: Sequence[str], top_k: int) -> list[pb.ClipPrediction]:

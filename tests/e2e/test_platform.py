@@ -1,6 +1,7 @@
 """A newcomer's first minutes, and the quality that the bundled models promise, through the public API."""
 
 import csv
+import io
 import json
 import re
 import shlex
@@ -13,8 +14,10 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from pathlib import Path
 
+import av
 import grpc
 import numpy as np
+import psutil
 import pytest
 from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -79,6 +82,37 @@ def test_errors_of_a_replica_keep_their_code_and_details(channel):
     violations = error_details_pb2.BadRequest()
     assert any(detail.Unpack(violations) for detail in rpc_status.from_call(caught.value).details)
     assert violations.field_violations[0].field == "clips[0].content"
+
+
+def test_clips_are_decoded_in_a_process_of_its_own(platform):
+    family = psutil.Process(platform.process.pid).children(recursive=True)
+    assert any("ClipDecoder" in " ".join(p.cmdline()) for p in family)
+
+
+def test_a_bomb_does_not_keep_others_waiting(channel, photo_clip):
+    bomb = io.BytesIO()
+    with av.open(bomb, "w", format="mp4") as output:
+        stream = output.add_stream("mpeg4", rate=1000)
+        stream.width, stream.height, stream.pix_fmt = 16, 16, "yuv420p"
+        picture = av.VideoFrame.from_ndarray(np.zeros((16, 16, 3), np.uint8), format="rgb24").reformat(format="yuv420p")
+        for i in range(40_000):
+            picture.pts = i
+            output.mux(stream.encode(picture))
+        output.mux(stream.encode(None))
+    stub = video_grpc.VideoServiceStub(channel)
+    metadata = [("cache-control", "no-store")]
+    bombs = [
+        stub.ClassifyVideo.future(
+            video_pb.ClassifyVideoRequest(clips=[video_pb.Clip(content=bomb.getvalue())]), metadata=metadata
+        )
+        for _ in range(8)
+    ]
+    clip = video_pb.ClassifyVideoRequest(clips=[video_pb.Clip(content=photo_clip("pan left"))])
+    answers = [stub.ClassifyVideo(clip, timeout=30, metadata=metadata) for _ in range(5)]
+    assert {answer.results[0].predictions[0].label for answer in answers} == {"pan left"}
+    for call in bombs:
+        assert call.code() is grpc.StatusCode.INVALID_ARGUMENT
+        assert "more than 36000 frames" in call.details()
 
 
 def test_sketch_accuracy_on_the_test_split(rest, shared_data):
