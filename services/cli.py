@@ -41,6 +41,7 @@ def up(
     grpc_port: Annotated[int, typer.Option(help="port of the gRPC door")] = 8500,
     redis_url: Annotated[str, typer.Option(help="Redis to use; a private one is started without it")] = "",
     replicas: Annotated[int, typer.Option(help="replicas per service", min=1)] = 1,
+    workers: Annotated[int, typer.Option(help="gateway processes on the same ports", min=1)] = 1,
     keys_file: Annotated[Path | None, typer.Option(help="API keys (seqserve keys); everybody without it")] = None,
     tls_certificate: Annotated[Path | None, typer.Option(help="PEM of the certificate of both doors")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="PEM of its private key")] = None,
@@ -63,6 +64,7 @@ def up(
         served = [MessageToDict(config, preserving_proto_field_name=True) for config in configs]
         protection = {"KEYS_FILE": keys_file, "TLS_CERTIFICATE": tls_certificate, "TLS_KEY": tls_key}
         gateway_settings = {name: str(file.resolve()) for name, file in protection.items() if file}
+        gateway_settings["WORKERS"] = str(workers)
         options = PlatformOptions(
             folder, host, rest_port, grpc_port, redis_url, replicas, allow_unsigned, served, gateway_settings
         )
@@ -74,11 +76,18 @@ def up(
 @app.command()
 def gateway() -> None:
     """Run only the gateway; its settings are SEQSERVE_GATEWAY_* environment variables."""
-    from services.gateway.server import serve_gateway
     from services.gateway.settings import GatewaySettings
 
+    settings = GatewaySettings()
     try:
-        serve_gateway(GatewaySettings())
+        if settings.workers > 1:
+            from services.gateway.workers import serve_workers
+
+            serve_workers(settings)
+        else:
+            from services.gateway.server import serve_gateway
+
+            serve_gateway(settings)
     except (RuntimeError, ValueError, OSError) as error:
         _fail(str(error))
 

@@ -44,7 +44,7 @@ def build_grpc_server(
     options: Sequence[tuple[str, int]] = [
         ("grpc.max_receive_message_length", settings.max_request_bytes),
         ("grpc.max_send_message_length", settings.max_request_bytes),
-        ("grpc.so_reuseport", 0),
+        ("grpc.so_reuseport", int(settings.reuse_port)),
     ]
     server = grpc.aio.server(options=options)
     door = Door(inference, Entry(settings.request_timeout_s, gate or open_gate()), closing)

@@ -1,6 +1,7 @@
 """The gateway's Prometheus metrics."""
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
 
 REQUESTS = Histogram(
     "seqserve_gateway_request_duration_seconds",
@@ -21,19 +22,41 @@ RATE_LIMIT_FALLBACKS = Counter(
     "seqserve_gateway_rate_limit_fallbacks", "Requests counted by this process alone because Redis did not answer."
 )
 REFUSALS = Counter("seqserve_gateway_refused_requests", "Requests that were not let in.", ["reason"])
-IN_FLIGHT = Gauge("seqserve_gateway_in_flight_requests", "Requests that are being answered.")
+IN_FLIGHT = Gauge(
+    "seqserve_gateway_in_flight_requests", "Requests that are being answered.", multiprocess_mode="livesum"
+)
 CACHE_TAKEOVERS = Counter(
     "seqserve_gateway_cache_takeovers", "Answers computed here because the gateway that had claimed them was gone."
 )
-LOCAL_CACHE_BYTES = Gauge("seqserve_gateway_local_cache_bytes", "Size of the answers that this process keeps.")
-LOCAL_CACHE_ENTRIES = Gauge("seqserve_gateway_local_cache_entries", "Answers that this process keeps.")
-BREAKER_OPEN = Gauge(
-    "seqserve_gateway_breaker_open", "1 while calls are held back because the last ones failed.", ["callee"]
+LOCAL_CACHE_BYTES = Gauge(
+    "seqserve_gateway_local_cache_bytes", "Size of the answers that this process keeps.", multiprocess_mode="livesum"
 )
-OPEN_STREAMS = Gauge("seqserve_gateway_open_streams", "Streams that clients hold open.", ["method"])
+LOCAL_CACHE_ENTRIES = Gauge(
+    "seqserve_gateway_local_cache_entries", "Answers that this process keeps.", multiprocess_mode="livesum"
+)
+BREAKER_OPEN = Gauge(
+    "seqserve_gateway_breaker_open",
+    "1 while calls are held back because the last ones failed.",
+    ["callee"],
+    multiprocess_mode="livemax",
+)
+OPEN_STREAMS = Gauge(
+    "seqserve_gateway_open_streams", "Streams that clients hold open.", ["method"], multiprocess_mode="livesum"
+)
 STREAM_PREDICTION = Histogram(
     "seqserve_gateway_stream_prediction_duration_seconds",
     "Time of each prediction within a stream.",
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
 )
-READY = Gauge("seqserve_gateway_service_ready", "1 while the service answers.", ["service"])
+READY = Gauge(
+    "seqserve_gateway_service_ready", "1 while the service answers.", ["service"], multiprocess_mode="livemin"
+)
+
+
+def read_metrics(folder: str) -> bytes:
+    """All metrics in Prometheus' text: of this process, or of all workers that put them into a folder."""
+    if not folder:
+        return generate_latest(REGISTRY)
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry, folder)  # type: ignore[no-untyped-call]
+    return generate_latest(registry)

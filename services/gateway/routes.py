@@ -3,8 +3,8 @@
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import JSONResponse, RedirectResponse
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from fastapi.responses import JSONResponse, PlainTextResponse
+from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel
 from pydantic_core import to_json
 
@@ -12,6 +12,7 @@ from services.forecast.schema import ForecastRequest, ForecastResponse
 from services.gateway.bodies import read_clips, read_json_bytes
 from services.gateway.endpoints import CLASSIFY_SKETCH, CLASSIFY_VIDEO, FORECAST
 from services.gateway.inference import Endpoint, Inference
+from services.gateway.metrics import read_metrics
 from services.gateway.openapi import CLIP, CLIPS, SERIES, SKETCH, SKETCHES
 from services.sketch.schema import (
     ClassifySketchesRequest,
@@ -70,21 +71,15 @@ async def readyz(request: Request) -> JSONResponse:
     clients = _inference(request).clients
     services = {name: client.is_ready for name, client in clients.items()}
     models = {n: m.default_version for c in clients.values() for n, m in (c.models or {}).items()}
-    ready = all(services.values())
+    ready = all(services.values()) and not getattr(request.app.state, "is_ending", False)
     content = {"ready": ready, "services": services, "models": models}
     return JSONResponse(content, status_code=200 if ready else 503)
 
 
-@router.get("/metrics", tags=["operation"])
-async def metrics() -> Response:
+@router.get("/metrics", tags=["operation"], response_class=PlainTextResponse)
+async def metrics(request: Request) -> Response:
     """Prometheus metrics of the gateway."""
-    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
-
-
-@router.get("/", include_in_schema=False)
-async def index() -> RedirectResponse:
-    """Shows the API."""
-    return RedirectResponse("/docs")
+    return Response(read_metrics(request.app.state.settings.metrics_dir), media_type=CONTENT_TYPE_LATEST)
 
 
 async def _answer_json(

@@ -1,31 +1,24 @@
-"""The gateway process: both doors on one event loop."""
+"""One gateway process: both doors on one event loop."""
 
 import asyncio
+import signal
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 
 import structlog
 import uvicorn
+import uvloop
 
 from services.gateway.app import build_app
-from services.gateway.bounded_redis import BoundedRedis
-from services.gateway.caching.opening import open_cache
-from services.gateway.clients import open_client
-from services.gateway.endpoints import SERVICES, TYPED_SERVICES
 from services.gateway.grpc_server import build_grpc_server, report_health
-from services.gateway.inference import Inference
-from services.gateway.protection.client import Client
-from services.gateway.protection.gate import Gate
-from services.gateway.protection.identity import Identity
-from services.gateway.protection.rate_limit import RateLimiter
+from services.gateway.middle import open_middle
 from services.gateway.protection.tls import read_tls
 from services.gateway.settings import GatewaySettings
 from services.runtime.telemetry import configure_logging
 
 GRACE_S = 10
 LAME_DUCK_S = 0.5
+BACKLOG = 2048
 
 log = structlog.get_logger(__name__)
 
@@ -33,7 +26,9 @@ log = structlog.get_logger(__name__)
 def serve_gateway(settings: GatewaySettings) -> None:
     """Serves until SIGINT or SIGTERM, then lets the calls in flight end."""
     configure_logging("gateway", settings.log_level)
-    with asyncio.Runner(loop_factory=_new_loop) as runner:
+    for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn takes them, and raises them again when it has ended
+        signal.signal(number, lambda *_: None)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(settings))
 
 
@@ -44,26 +39,29 @@ async def _serve(settings: GatewaySettings) -> None:
         grpc_server, health_servicer = build_grpc_server(inference, settings, gate, closing)
         await grpc_server.start()
         health_task = asyncio.create_task(report_health(inference, health_servicer))
+        app = build_app(inference, settings, gate)
         config = uvicorn.Config(
-            build_app(inference, settings, gate),
-            host=settings.host,
-            port=settings.rest_port,
+            app,
             log_config=None,
             access_log=False,
             timeout_graceful_shutdown=GRACE_S,
             **(tls.for_uvicorn() if tls else {}),
         )
+        listener = _listen(settings)
         log.info("gateway listens", host=settings.host, rest=settings.rest_port, grpc=settings.grpc_port)
 
-        async def stop_grpc() -> None:
+        async def end() -> None:
+            app.state.is_ending = True  # /readyz says so
             await health_servicer.enter_graceful_shutdown()
             await asyncio.sleep(LAME_DUCK_S)  # for calls that are on their way
+
+        async def stop_grpc() -> None:
             closing.set()  # gRPC itself would cancel what it has not yet handed to us
             await asyncio.sleep(LAME_DUCK_S)
             await grpc_server.stop(GRACE_S)
 
         try:
-            await _Server(config, stop_grpc).serve()
+            await _Server(config, end, stop_grpc).serve([listener])
         finally:
             health_task.cancel()
 
@@ -71,59 +69,32 @@ async def _serve(settings: GatewaySettings) -> None:
 class _Server(uvicorn.Server):
     """The REST door's server, which ends the gRPC door beside itself."""
 
-    def __init__(self, config: uvicorn.Config, stop_grpc: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, end: Callable[[], Awaitable[None]], stop_grpc: Callable[[], Awaitable[None]]
+    ) -> None:
         super().__init__(config)
-        self._stop_grpc = stop_grpc
+        self._end, self._stop_grpc = end, stop_grpc
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await self._end()
         await asyncio.gather(super().shutdown(sockets), self._stop_grpc())
 
 
-@asynccontextmanager
-async def open_middle(settings: GatewaySettings) -> AsyncIterator[tuple[Inference, Gate]]:
-    """Opens what both doors share, keeps it in step with services and keys, and closes it at the end.
+def _listen(settings: GatewaySettings) -> socket.socket:
+    """The REST door's socket.
 
     Raises:
-        ValueError: the file of API keys is wrong.
-        OSError: it cannot be read.
+        RuntimeError: the port is taken.
     """
-    clients = {
-        name: open_client(
-            name, settings.serving_target, settings.max_request_bytes, needs=name if name in TYPED_SERVICES else ""
-        )
-        for name in SERVICES
-    }
-    redis = BoundedRedis(settings.redis_url, settings.cache_timeout_s) if settings.redis_url else None
-    cache = open_cache(settings, redis)
-    gate = make_gate(settings, redis)
-    watchers = [asyncio.create_task(client.watch()) for client in clients.values()]
-    watchers.append(asyncio.create_task(gate.identity.watch()))
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if settings.reuse_port:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:
-        yield Inference(clients, cache), gate
-    finally:
-        for watcher in watchers:
-            watcher.cancel()
-        for client in clients.values():
-            await client.channel.close()
-        await cache.close()
-        if redis:
-            await redis.close()
-
-
-def make_gate(settings: GatewaySettings, redis: BoundedRedis | None) -> Gate:
-    """The gate as the settings want it.
-
-    Raises:
-        ValueError: the file of API keys is wrong.
-        OSError: it cannot be read.
-    """
-    rate = settings.anonymous_rate_per_s
-    anonymous = Client(rate_per_s=rate, burst=max(1, round(rate)))
-    identity = Identity(Path(settings.keys_file) if settings.keys_file else None, anonymous)
-    return Gate(identity, RateLimiter(redis), settings.max_in_flight)
-
-
-def _new_loop() -> asyncio.AbstractEventLoop:
-    import uvloop
-
-    return uvloop.new_event_loop()
+        listener.bind((settings.host, settings.rest_port))
+    except OSError as error:
+        listener.close()
+        raise RuntimeError(f"the REST port {settings.rest_port} on {settings.host}: {error.strerror}") from None
+    listener.listen(BACKLOG)
+    return listener

@@ -24,6 +24,9 @@ class GatewaySettings(BaseSettings):
         max_streams: streams and uploads that may be open at the same time.
         stream_idle_timeout_s: longest time between two messages of a stream's client.
         stream_lifetime_s: longest time that a stream may be open.
+        workers: processes that share both ports.
+        reuse_port: other processes may listen on the same ports; a worker's own setting.
+        metrics_dir: folder where workers put their metrics together; a worker's own setting.
         max_in_flight: requests that are answered at the same time; the last 15 % are kept for high priority.
         keys_file: JSON file of API keys (`seqserve keys`); empty lets everybody in.
         anonymous_rate_per_s: requests per second of all who come in without a key; 0 for any.
@@ -53,6 +56,9 @@ class GatewaySettings(BaseSettings):
     max_streams: int = Field(256, ge=1)
     stream_idle_timeout_s: float = Field(60, gt=0)
     stream_lifetime_s: float = Field(600, gt=0)
+    workers: int = Field(1, ge=1)
+    reuse_port: bool = False
+    metrics_dir: str = ""
     max_in_flight: int = Field(1024, ge=1)
     keys_file: str = ""
     anonymous_rate_per_s: float = Field(0, ge=0)

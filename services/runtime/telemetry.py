@@ -1,6 +1,7 @@
 """Structured logs: one JSON object a line on stdout, with the request id of the call it belongs to."""
 
 import logging
+import os
 import sys
 
 import structlog
@@ -13,6 +14,7 @@ def configure_logging(service: str, level: str = "info") -> None:
         service: name of this process in the log ("gateway").
         level: lowest level that is written.
     """
+    pid = os.getpid()
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -32,7 +34,7 @@ def configure_logging(service: str, level: str = "info") -> None:
             foreign_pre_chain=shared,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                lambda _logger, _method, event: {"service": service, **event},
+                lambda _logger, _method, event: {"service": service, "pid": pid, **event},
                 structlog.processors.JSONRenderer(),
             ],
         )

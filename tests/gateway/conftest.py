@@ -28,7 +28,7 @@ from seqserve.video.v1 import video_service_pb2_grpc as video_grpc
 from services.gateway.app import build_app
 from services.gateway.grpc_server import build_grpc_server
 from services.gateway.inference import Inference
-from services.gateway.server import open_middle
+from services.gateway.middle import open_middle
 from services.gateway.settings import GatewaySettings
 from services.platform.ray_cluster import free_port
 from services.platform.redis_server import start_redis

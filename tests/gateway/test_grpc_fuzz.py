@@ -189,7 +189,8 @@ async def send_all(channel, size):
         groups = [payloads[i : i + 3] for i in range(0, len(payloads), 3)]
         for i in range(0, len(groups), BATCH):
             for code, details in await asyncio.gather(*(ask_stream(channel, method, g) for g in groups[i : i + BATCH])):
-                assert code not in OUR_FAULT, (method, code, details)
+                # A client that writes may see this in place of the status (grpc/grpc#36066); the log has it.
+                assert code not in OUR_FAULT or details == "Internal error from Core", (method, code, details)
                 codes[code.name] += 1
     return codes
 
@@ -207,7 +208,9 @@ async def test_no_message_is_our_fault(start_gateway, serving, fuzz_size):
     assert codes["OK"] > 50
     assert codes["INVALID_ARGUMENT"] > 100
     assert growth < MAX_GROWTH_BYTES
-    assert '"request failed"' not in gateway.log.read_text()
+    log = gateway.log.read_text()
+    assert '"request failed"' not in log
+    assert not [code.name for code in OUR_FAULT if f'"code": "{code.name}"' in log]
 
 
 async def test_noise_on_the_wire_harms_nobody(start_gateway, serving, fuzz_size):
