@@ -6,7 +6,7 @@ RUN := .venv/bin/
 SEQSERVE_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run up test test-programs check fix protos train-smoke load fuzz bench-runtime
+.PHONY: help run up test test-programs check fix protos train-smoke load fuzz bench-gateway bench-runtime
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -66,6 +66,9 @@ load: .venv/.synced ## 30 s of mixed traffic against a running platform
 
 fuzz: .venv/.synced ## more than 20,000 built, broken and random requests at both doors (minutes)
 	@$(RUN)pytest tests/gateway/test_contract.py tests/gateway/test_grpc_fuzz.py --fuzz-size 12 -s
+
+bench-gateway: .venv/.synced ## what the gateway adds to a call, beside echo servers, in bench/results (two minutes)
+	@TF_CPP_MIN_LOG_LEVEL=3 $(RUN)python -m bench.gateway
 
 bench-runtime: .venv/.synced ## batching and graphs of the runtime beside plainer ones, in bench/results (minutes)
 	@TF_CPP_MIN_LOG_LEVEL=3 $(RUN)python -m bench.runtime

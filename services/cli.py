@@ -41,6 +41,7 @@ def up(
     grpc_port: Annotated[int, typer.Option(help="port of the gRPC door")] = 8500,
     redis_url: Annotated[str, typer.Option(help="Redis to use; a private one is started without it")] = "",
     replicas: Annotated[int, typer.Option(help="replicas per service", min=1)] = 1,
+    otlp_endpoint: Annotated[str, typer.Option(help="OpenTelemetry collector for traces, http://host:4317")] = "",
     workers: Annotated[int, typer.Option(help="gateway processes on the same ports", min=1)] = 1,
     keys_file: Annotated[Path | None, typer.Option(help="API keys (seqserve keys); everybody without it")] = None,
     tls_certificate: Annotated[Path | None, typer.Option(help="PEM of the certificate of both doors")] = None,
@@ -66,7 +67,16 @@ def up(
         gateway_settings = {name: str(file.resolve()) for name, file in protection.items() if file}
         gateway_settings["WORKERS"] = str(workers)
         options = PlatformOptions(
-            folder, host, rest_port, grpc_port, redis_url, replicas, allow_unsigned, served, gateway_settings
+            folder,
+            host,
+            rest_port,
+            grpc_port,
+            redis_url,
+            replicas,
+            allow_unsigned,
+            served,
+            gateway_settings,
+            otlp_endpoint,
         )
         run_platform(options, console)
     except (PlatformError, OSError, ValueError) as error:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import grpc
 import structlog
 from google.rpc import error_details_pb2, status_pb2
+from opentelemetry.trace import SpanKind
 from seqserve.model.v1 import model_service_pb2 as model_pb
 
 from services.gateway.breaker import Breaker
@@ -23,6 +24,7 @@ from services.runtime.errors import (
     Unavailable,
 )
 from services.runtime.rpc import DETAILS_KEY, ERROR_DOMAIN, REQUEST_ID_KEY, TIMEOUT_KEY, VERSION_KEY
+from services.runtime.tracing import trace_metadata, trace_span
 
 DESCRIBE = "/seqserve.model.v1.ModelService/DescribeModels"
 POLL_INTERVAL_S = 2.0
@@ -108,7 +110,8 @@ class ServiceClient:
             *([(VERSION_KEY, version)] if version else []),
         )
         try:
-            answer: bytes = await rpc(request, timeout=timeout_s, metadata=metadata)
+            with trace_span(f"call {self.name}", SpanKind.CLIENT):
+                answer: bytes = await rpc(request, timeout=timeout_s, metadata=(*metadata, *trace_metadata()))
         except grpc.aio.AioRpcError as error:
             self._learn(error.code(), timeout_s)
             raise _to_service_error(error, self.name) from None

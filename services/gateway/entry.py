@@ -9,15 +9,17 @@ from typing import Literal
 from uuid import uuid4
 
 import structlog
+from opentelemetry.trace import SpanKind
 
 from services.gateway.call import Caching, Call
 from services.gateway.metrics import REQUESTS
 from services.gateway.protection.gate import Admission, Gate, open_gate
 from services.runtime.deadline import Deadline
 from services.runtime.rpc import REQUEST_ID_KEY, TIMEOUT_KEY
+from services.runtime.tracing import trace_span
 
 REQUEST_ID_FORMAT = re.compile(r"[\w.:-]{1,64}")
-QUIET_METHODS = {"/healthz", "/readyz", "/metrics"}
+QUIET_METHODS = {"/healthz", "/readyz", "/metrics", "/", "/web/{path:path}"}
 DoorName = Literal["rest", "grpc"]
 
 log = structlog.get_logger(__name__)
@@ -75,11 +77,19 @@ class Entry:
         """
         started = time.perf_counter()
         visit = Visit(self._read_call(headers, remaining_s), method, "")
-        with structlog.contextvars.bound_contextvars(request_id=visit.call.request_id):
+        with (
+            trace_span(method, SpanKind.SERVER, headers) as span,
+            structlog.contextvars.bound_contextvars(request_id=visit.call.request_id),
+        ):
             try:
                 yield visit
             finally:
                 _note(door, visit, time.perf_counter() - started)
+                if span:
+                    span.update_name(f"{door} {visit.method}")
+                    told = vars(visit.call.outcome) | {"door": door, "code": visit.code, "client": visit.call.client.id}
+                    span.set_attributes({f"seqserve.{name}": value for name, value in told.items()})
+                    span.set_attribute("seqserve.request_id", visit.call.request_id)
 
     def _read_call(self, headers: Mapping[str, str], remaining_s: float | None) -> Call:
         sent = headers.get(REQUEST_ID_KEY, "")

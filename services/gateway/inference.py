@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
 
+import structlog
 from google.protobuf.message import Message
 
 from services.gateway.caching.answers import AnswerCache
@@ -13,9 +14,11 @@ from services.gateway.caching.items import Items, Whole
 from services.gateway.call import Call
 from services.gateway.clients import ServiceClient
 from services.gateway.metrics import CACHE, CACHE_ITEMS
+from services.gateway.observation import Observer
 from services.gateway.target import Target, find_target
 from services.runtime.errors import DeadlineExceeded, ServiceError
 
+log = structlog.get_logger(__name__)
 Response = TypeVar("Response", bound=Message)
 CacheOutcome = Literal["hit", "miss", "bypass", "coalesced"]
 
@@ -66,6 +69,7 @@ class Inference:
 
     clients: dict[str, ServiceClient]
     cache: AnswerCache | None
+    observers: Sequence[Observer] = ()
 
     def recall(self, endpoint: Endpoint[Any], route: str, body: bytes, call: Call) -> Recall:
         """Looks for the reply to a request by the very bytes that it came in, before they are read.
@@ -110,14 +114,14 @@ class Inference:
             call.client.check_model(endpoint.service)
         target = target or find_target(self.clients[endpoint.service].models or {}, endpoint.service)
         if not self.cache or not target or not target.digest or call.caching == "off":
-            return self._finish(endpoint, call, await self._ask(endpoint, request, call, target), "bypass")
+            return self._finish(endpoint, request, call, await self._ask(endpoint, request, call, target), "bypass")
         items, options = endpoint.items.split(request)
         keys = [item_key(endpoint.method, target.digest, options, item) for item in items]
         if call.caching == "refresh":
             response = await self._ask(endpoint, request, call, target)
             if response.model.version == target.version:  # type: ignore[attr-defined]
                 self.cache.keep(dict(zip(keys, _entries(endpoint, response), strict=True)))
-            return self._finish(endpoint, call, response, "bypass")
+            return self._finish(endpoint, request, call, response, "bypass")
 
         async def compute(wanted: Sequence[str]) -> list[Entry]:
             indices = [keys.index(key) for key in wanted]
@@ -135,7 +139,7 @@ class Inference:
             raise DeadlineExceeded(f"the {endpoint.service} service did not answer in time") from None
         versions = {one.entry.version for one in found.values()}
         if len(versions) > 1:  # it changed meanwhile; one answer is of one version
-            return self._finish(endpoint, call, await self._ask(endpoint, request, call, target), "miss")
+            return self._finish(endpoint, request, call, await self._ask(endpoint, request, call, target), "miss")
         response = endpoint.response_type()
         endpoint.items.join(request, response, [found[key].entry.payload for key in keys])
         model = response.model  # type: ignore[attr-defined]
@@ -143,7 +147,7 @@ class Inference:
         outcome = _outcome(found)
         for one in found.values():
             CACHE_ITEMS.labels(endpoint.service, one.source).inc()
-        return self._finish(endpoint, call, response, outcome)
+        return self._finish(endpoint, request, call, response, outcome)
 
     async def _ask(self, endpoint: Endpoint[Response], request: Message, call: Call, target: Target | None) -> Response:
         client = self.clients[endpoint.service]
@@ -153,10 +157,15 @@ class Inference:
         return endpoint.response_type.FromString(answer)
 
     def _finish(
-        self, endpoint: Endpoint[Response], call: Call, response: Response, outcome: CacheOutcome
+        self, endpoint: Endpoint[Response], request: Message, call: Call, response: Response, outcome: CacheOutcome
     ) -> Answer[Response]:
         model = response.model  # type: ignore[attr-defined]
         self._note(endpoint, call, model.name, model.version, outcome)
+        for observer in self.observers:
+            try:
+                observer.saw(endpoint.service, request, response, call)
+            except Exception:
+                log.exception("observer failed")  # the answer is good all the same
         return Answer(response, outcome)
 
     def _note(self, endpoint: Endpoint[Any], call: Call, model: str, version: str, outcome: CacheOutcome) -> None:

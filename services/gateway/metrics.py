@@ -48,6 +48,13 @@ STREAM_PREDICTION = Histogram(
     "Time of each prediction within a stream.",
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
 )
+SAMPLES = Counter("seqserve_gateway_samples", "Samples of requests, by what became of them.", ["outcome"])
+DRIFT = Gauge(
+    "seqserve_gateway_drift_psi",
+    "Population stability index of a feature of the last requests against the first ones; above 0.25 much has changed.",
+    ["model", "version", "feature"],
+    multiprocess_mode="livemax",
+)
 READY = Gauge(
     "seqserve_gateway_service_ready", "1 while the service answers.", ["service"], multiprocess_mode="livemin"
 )

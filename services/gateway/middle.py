@@ -8,12 +8,15 @@ from pathlib import Path
 from services.gateway.bounded_redis import BoundedRedis
 from services.gateway.caching.opening import open_cache
 from services.gateway.clients import open_client
+from services.gateway.drift import DriftMeter
 from services.gateway.endpoints import SERVICES, TYPED_SERVICES
 from services.gateway.inference import Inference
+from services.gateway.observation import Observer
 from services.gateway.protection.client import Client
 from services.gateway.protection.gate import Gate
 from services.gateway.protection.identity import Identity
 from services.gateway.protection.rate_limit import RateLimiter
+from services.gateway.samples import SampleWriter
 from services.gateway.settings import GatewaySettings
 
 
@@ -34,11 +37,16 @@ async def open_middle(settings: GatewaySettings) -> AsyncIterator[tuple[Inferenc
     redis = BoundedRedis(settings.redis_url, settings.cache_timeout_s) if settings.redis_url else None
     cache = open_cache(settings, redis)
     gate = make_gate(settings, redis)
+    samples = open_samples(settings)
+    drift = DriftMeter(Path(settings.drift_dir) if settings.drift_dir else None)
+    observers: list[Observer] = [drift, *([samples] if samples else [])]
     watchers = [asyncio.create_task(client.watch()) for client in clients.values()]
     watchers.append(asyncio.create_task(gate.identity.watch()))
     try:
-        yield Inference(clients, cache), gate
+        yield Inference(clients, cache, observers), gate
     finally:
+        if samples:
+            samples.close()
         for watcher in watchers:
             watcher.cancel()
         for client in clients.values():
@@ -46,6 +54,18 @@ async def open_middle(settings: GatewaySettings) -> AsyncIterator[tuple[Inferenc
         await cache.close()
         if redis:
             await redis.close()
+
+
+def open_samples(settings: GatewaySettings) -> SampleWriter | None:
+    """What writes samples, if they are wanted.
+
+    Raises:
+        OSError: the folder cannot be made.
+    """
+    if not settings.sample_dir:
+        return None
+    folder, share = Path(settings.sample_dir), settings.sample_share
+    return SampleWriter(folder, share, settings.sample_file_bytes, settings.sample_total_bytes)
 
 
 def make_gate(settings: GatewaySettings, redis: BoundedRedis | None) -> Gate:

@@ -15,6 +15,7 @@ from services.gateway.middle import open_middle
 from services.gateway.protection.tls import read_tls
 from services.gateway.settings import GatewaySettings
 from services.runtime.telemetry import configure_logging
+from services.runtime.tracing import configure_tracing, end_tracing
 
 GRACE_S = 10
 LAME_DUCK_S = 0.5
@@ -26,10 +27,12 @@ log = structlog.get_logger(__name__)
 def serve_gateway(settings: GatewaySettings) -> None:
     """Serves until SIGINT or SIGTERM, then lets the calls in flight end."""
     configure_logging("gateway", settings.log_level)
+    configure_tracing("gateway", settings.otlp_endpoint, settings.trace_ratio)
     for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn takes them, and raises them again when it has ended
         signal.signal(number, lambda *_: None)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(settings))
+    end_tracing()
 
 
 async def _serve(settings: GatewaySettings) -> None:

@@ -35,6 +35,13 @@ class GatewaySettings(BaseSettings):
         tls_client_ca: PEM file of authorities; with it, every client must have a certificate of theirs.
         model_control: whether clients may load, unload and configure models.
         load_timeout_s: longest wait for that.
+        otlp_endpoint: URL of an OpenTelemetry collector (OTLP over gRPC); empty leaves tracing off.
+        trace_ratio: share of the traces that begin here which are recorded.
+        sample_dir: folder for samples of requests and answers; empty writes none.
+        sample_share: share of the requests that is written there.
+        sample_file_bytes: size at which a new file begins.
+        sample_total_bytes: size of all; the oldest files are deleted.
+        drift_dir: folder where the reference of each model version is kept; empty keeps it in memory.
         log_level: lowest level that is logged.
     """
 
@@ -67,4 +74,11 @@ class GatewaySettings(BaseSettings):
     tls_client_ca: str = ""
     model_control: bool = True
     load_timeout_s: float = Field(600, gt=0)
+    otlp_endpoint: str = ""
+    trace_ratio: float = Field(1.0, ge=0, le=1)
+    sample_dir: str = ""
+    sample_share: float = Field(0.01, ge=0, le=1)
+    sample_file_bytes: int = Field(64 * 2**20, ge=1024)
+    sample_total_bytes: int = Field(2**30, ge=1024)
+    drift_dir: str = ""
     log_level: str = "info"

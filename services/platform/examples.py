@@ -22,7 +22,7 @@ def show_examples(console: Console, host: str, rest_port: int, grpc_port: int, i
     console.print(
         f"\n[bold green]seqserve is ready[/bold green]  REST {rest}  gRPC {shown}:{grpc_port}", soft_wrap=True
     )
-    console.print(f"API documentation: {rest}/docs\n", soft_wrap=True)
+    console.print(f"Playground: {rest}  API documentation: {rest}/docs\n", soft_wrap=True)
     for call in (
         f"curl {rest}/v1/sketches:classify {json_header} -d '{sketch}'",
         f"curl {rest}/v1/series:forecast {json_header} -d '{series}'",

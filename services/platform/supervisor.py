@@ -47,6 +47,7 @@ class PlatformOptions:
         allow_unsigned: whether SavedModels without a manifest are loaded.
         models: what is served of each model, as ServingSettings has it.
         gateway_settings: settings of the gateway, by upper-case name.
+        otlp_endpoint: collector of traces; empty for none.
     """
 
     models_dir: str
@@ -58,6 +59,7 @@ class PlatformOptions:
     allow_unsigned: bool
     models: list[dict[str, Any]]
     gateway_settings: dict[str, str]
+    otlp_endpoint: str = ""
 
     @property
     def is_encrypted(self) -> bool:
@@ -121,6 +123,7 @@ def _deploy(options: PlatformOptions, cluster: ray_cluster.Cluster, state_dir: P
         "allow_unsigned": options.allow_unsigned,
         "models": options.models,
         "cache_dir": str(state_dir / "models"),
+        "otlp_endpoint": options.otlp_endpoint,
     }
     builds = {"sketch": build_sketch, "forecast": build_forecast, "video": build_video, "savedmodel": build_savedmodel}
     try:
@@ -136,6 +139,7 @@ def _start_gateway(options: PlatformOptions, redis_url: str, serving_port: int, 
         "GRPC_PORT": options.grpc_port,
         "REDIS_URL": redis_url,
         "SERVING_TARGET": f"127.0.0.1:{serving_port}",
+        "OTLP_ENDPOINT": options.otlp_endpoint,
         **options.gateway_settings,
     }
     environment = os.environ | {f"SEQSERVE_GATEWAY_{key}": str(value) for key, value in settings.items()}

@@ -14,6 +14,7 @@ from services.runtime.metrics import Meter, Metric
 from services.runtime.model_rpcs import ModelRpcs
 from services.runtime.settings import ServingSettings
 from services.runtime.telemetry import configure_logging
+from services.runtime.tracing import configure_tracing
 from services.runtime.versions.repository import Names
 
 KEY_PREFIX = "seqserve:models:"
@@ -91,6 +92,7 @@ def build_application(
     class Replica(service, ModelRpcs):  # type: ignore[valid-type, misc]
         async def __init__(self, handle: Any = None) -> None:  # type: ignore[misc]  # Ray awaits it
             configure_logging(name, settings.log_level)
+            configure_tracing(name, settings.otlp_endpoint, ratio=0)  # the gateway decides
             # TensorFlow takes half a gigabyte, which a service without a model does not need.
             prepare = cache(lambda: configure_tensorflow(settings.intra_op_threads, settings.inter_op_threads))
             repository = build_repository(service, names, settings, RayConfigStore(name), RayMeter(), prepare)

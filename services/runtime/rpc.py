@@ -13,10 +13,12 @@ import structlog
 from google.protobuf import any_pb2, duration_pb2
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
+from opentelemetry.trace import SpanKind
 
 from services.runtime.caller import Caller
 from services.runtime.deadline import Deadline
 from services.runtime.errors import INTERNAL_MESSAGE, Internal, Overloaded, ServiceError, Unavailable, grpc_code
+from services.runtime.tracing import trace_span
 
 DETAILS_KEY = "grpc-status-details-bin"
 REQUEST_ID_KEY = "x-request-id"
@@ -53,7 +55,8 @@ def unary(response_type: type[Response]) -> Callable[[Method[Response]], Rpc]:
         async def call(self: Any, request: Any, grpc_context: RpcContext) -> Response:
             structlog.contextvars.bind_contextvars(request_id=request_id(grpc_context))
             try:
-                return await method(self, request, read_caller(grpc_context))
+                with trace_span(method.__name__, SpanKind.SERVER, dict(grpc_context.invocation_metadata())):
+                    return await method(self, request, read_caller(grpc_context))
             except ServiceError as error:
                 set_error(grpc_context, error)
             except Exception:

@@ -43,6 +43,7 @@ class ServingSettings(ModelSettings):
         decoder_cpus: CPU share that Ray reserves for each.
         decoder_threads: clips that one decodes at the same time.
         decoder_queue: clips that may wait for a decoder, per replica.
+        otlp_endpoint: URL of an OpenTelemetry collector (OTLP over gRPC); empty leaves tracing off.
         log_level: lowest level that is logged.
     """
 
@@ -60,4 +61,5 @@ class ServingSettings(ModelSettings):
     decoder_cpus: float = Field(0.5, ge=0)
     decoder_threads: int = Field(2, ge=1)
     decoder_queue: int = Field(64, ge=1)
+    otlp_endpoint: str = ""
     log_level: str = "info"

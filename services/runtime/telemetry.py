@@ -6,6 +6,8 @@ import sys
 
 import structlog
 
+from services.runtime.tracing import add_trace_id
+
 
 def configure_logging(service: str, level: str = "info") -> None:
     """Sends structlog and the standard library's logging to stdout as JSON lines.
@@ -20,6 +22,7 @@ def configure_logging(service: str, level: str = "info") -> None:
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.dict_tracebacks,
+        add_trace_id,
     ]
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],

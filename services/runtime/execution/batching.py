@@ -18,6 +18,7 @@ from services.runtime.errors import DeadlineExceeded, Overloaded
 from services.runtime.execution.lattice import Cell, Lattice, Row
 from services.runtime.execution.row_queue import Entry, Group, Job, RowQueue
 from services.runtime.execution.window import Costs
+from services.runtime.tracing import current_context, record_span
 
 Execute = Callable[[Cell, Sequence[Row]], list[Row]]  # blocks; outputs of each row, without padding
 EXPIRED = "the deadline passed before the answer was computed"
@@ -80,7 +81,7 @@ class Batcher:
         if deadline:
             deadline.check()
         loop = asyncio.get_running_loop()
-        job = Job([None] * len(rows), len(rows), loop.create_future())
+        job = Job([None] * len(rows), len(rows), loop.create_future(), context=current_context())
         entries = self._make_entries(rows, job, deadline)
         self._admit(sum(e.steps for e in entries), len(rows))
         for entry in entries:
@@ -136,10 +137,10 @@ class Batcher:
         while self._idle and (entries := self._take_batch()):
             self._idle -= 1
             cell = Cell(self._lattice.fit_batch(len(entries)), max(e.bucket for e in entries))
-            waited_s = time.monotonic() - min(e.arrived_s for e in entries)
+            started_s = time.monotonic()
             rows = [e.row for e in entries]
             running = asyncio.get_running_loop().run_in_executor(self._executor, self._compute, cell, rows)
-            running.add_done_callback(partial(self._finish, cell, entries, waited_s))
+            running.add_done_callback(partial(self._finish, cell, entries, started_s))
 
     def _compute(self, cell: Cell, rows: Sequence[Row]) -> tuple[list[Row], float]:
         started_s = time.perf_counter()
@@ -159,7 +160,7 @@ class Batcher:
         return head
 
     def _finish(
-        self, cell: Cell, entries: list[Entry], waited_s: float, running: "asyncio.Future[tuple[list[Row], float]]"
+        self, cell: Cell, entries: list[Entry], started_s: float, running: "asyncio.Future[tuple[list[Row], float]]"
     ) -> None:
         self._idle += 1
         self._dispatch()  # before anything else: the model must not wait while answers are handed out
@@ -168,7 +169,9 @@ class Batcher:
         else:
             outputs, computed_s = running.result()
             self._costs.learn(cell, computed_s)
+            waited_s = started_s - min(e.arrived_s for e in entries)
             self._observer.batch_done(cell, len(entries), sum(e.length for e in entries), waited_s, computed_s)
+            _trace(cell, entries, started_s, started_s + computed_s)
             self._hand_out(entries, outputs)
         self._wake()
 
@@ -193,3 +196,11 @@ class Batcher:
             else:
                 self._drop(job, "failed")
                 job.future.set_exception(error)
+
+
+def _trace(cell: Cell, entries: list[Entry], started_s: float, ended_s: float) -> None:
+    """Each request whose trace is recorded sees its wait and its batch."""
+    told: dict[str, str | int | float] = {"seqserve.batch_rows": len(entries), "seqserve.cell": str(cell)}
+    for job, entry in {e.job: e for e in entries if e.job.context}.items():
+        record_span("queue", job.context, entry.arrived_s, started_s, {})
+        record_span("model call", job.context, started_s, ended_s, told)

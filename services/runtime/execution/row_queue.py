@@ -6,6 +6,8 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
 
+from opentelemetry.context import Context
+
 from services.runtime.execution.lattice import Lattice, Row
 from services.runtime.execution.window import Costs, choose_window
 
@@ -23,12 +25,14 @@ class Job:
         left: rows that are not computed yet.
         future: gets the results, or the error.
         queued: its entries that wait.
+        context: where its spans belong; None where its trace is not recorded.
     """
 
     results: list[Row | None]
     left: int
     future: asyncio.Future[list[Row]]
     queued: "set[Entry]" = field(default_factory=set)
+    context: Context | None = None
 
 
 @dataclass(eq=False, slots=True)
