@@ -194,10 +194,10 @@ def _describe(rounds: int, seconds: float) -> list[str]:
         f"{os.cpu_count()} cores ({platform.machine()}), Python {platform.python_version()}, {versions}",
         f"median of {rounds} rounds in which the contestants take turns, {seconds:g} s each; clients in a closed loop in "
         "one process, which costs about as much as a server: answers/s is what both together reach",
-        "server CPU: processor time of the server's process per answer, the steadier figure; of echo: ratio to the echo "
-        "of bytes through the same door, median of the rounds",
-        "drawings of real length and size; a hit is one of 32 asked before; a miss is new each time and goes to the real "
-        f"sketch model in the replica's process; coalesced: {BURST} requests for each new drawing",
+        "server CPU: processor time of the server's process per answer, the steadier figure; of echo: ratio to the "
+        "plainest echo through the same door, median of the rounds",
+        "drawings of real length and size; a hit is one of 32 asked before; a miss is new each time and goes to the "
+        f"real sketch model in the replica's process; coalesced: {BURST} requests for each new drawing",
         "the gateway as it is by default: log line and metrics for every request, Redis behind the local cache",
     ]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from services.gateway.protection.client import Priority
+from services.keys import app as keys_app
 
 if TYPE_CHECKING:
     from services.client.channel import ClientOptions
@@ -20,10 +20,8 @@ console = Console(highlight=False)
 MODELS_DIR = Path(__file__).resolve().parent.parent / "models"
 RECIPES = ("sketch", "forecast", "video")
 
-keys_app = typer.Typer(no_args_is_help=True, help="API keys of a gateway.")
 app.add_typer(keys_app, name="keys")
 
-KeysFile = Annotated[Path, typer.Option("--file", help="JSON file of the keys, the gateway's KEYS_FILE")]
 Target = Annotated[str, typer.Option(help="host:port of a running platform's gRPC door")]
 Key = Annotated[str, typer.Option("--api-key", envvar="SEQSERVE_API_KEY", help="where the platform asks for one")]
 Ca = Annotated[Path | None, typer.Option("--tls-ca", help="PEM of the authority to trust; encrypts the call")]
@@ -197,60 +195,6 @@ def models(folder: Annotated[Path, typer.Argument(help="folder of the models")] 
         console.print(
             f"{manifest.name} {version.name}  {manifest.task}  {digest}  {version / 'model_card.md'}", soft_wrap=True
         )
-
-
-@keys_app.command("create")
-def create_key(
-    name: Annotated[str, typer.Argument(help="who gets it")],
-    file: KeysFile,
-    rate: Annotated[float, typer.Option(help="requests per second over time; 0 for any", min=0)] = 0,
-    burst: Annotated[int, typer.Option(help="requests at once; one second's worth by default", min=0)] = 0,
-    daily_quota: Annotated[int, typer.Option(help="requests per UTC day; 0 for any", min=0)] = 0,
-    priority: Annotated[Priority, typer.Option(help="who is refused last when there is too much")] = "normal",
-    model: Annotated[list[str] | None, typer.Option(help="a model that it may ask; all without it")] = None,
-    can_configure: Annotated[bool, typer.Option(help="may load, unload and configure models")] = False,
-    expires_in_days: Annotated[int, typer.Option(help="0 for never", min=0)] = 0,
-) -> None:
-    """Make a key, and show it once; the file holds only its hash."""
-    from services.keys import create_key as create
-
-    try:
-        key = create(
-            file,
-            name,
-            rate_per_s=rate,
-            burst=burst,
-            daily_quota=daily_quota,
-            priority=priority,
-            models=model or [],
-            can_configure=can_configure,
-            expires_in_days=expires_in_days,
-        )
-    except (OSError, ValueError) as error:
-        _fail(str(error))
-    console.print(key, soft_wrap=True, markup=False)
-
-
-@keys_app.command("list")
-def list_keys(file: KeysFile) -> None:
-    """Show the keys of a file, without the keys themselves."""
-    from services.keys import list_keys as read_table
-
-    try:
-        console.print(read_table(file))
-    except (OSError, ValueError) as error:
-        _fail(str(error))
-
-
-@keys_app.command("revoke")
-def revoke_key(key_id: Annotated[str, typer.Argument(help="the middle part of the key")], file: KeysFile) -> None:
-    """Take a key back; running gateways refuse it within about a second."""
-    from services.keys import revoke_key as revoke
-
-    try:
-        console.print(f"revoked {key_id} of {revoke(file, key_id)}", markup=False)
-    except (OSError, ValueError) as error:
-        _fail(str(error))
 
 
 def _client_options(

@@ -1,78 +1,87 @@
-"""What `seqserve keys` does: makes API keys, lists them, takes them back."""
+"""`seqserve keys`: makes API keys, lists them, takes them back."""
 
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Annotated, NoReturn
 
+import typer
+from rich.console import Console
 from rich.table import Table
 
 from services.gateway.protection.client import Priority
 from services.gateway.protection.keys import ApiKey, make_key, read_keys, write_keys
 
+app = typer.Typer(no_args_is_help=True, help="API keys of a gateway.")
+console = Console(highlight=False)
 
-def create_key(
-    file: Path,
-    name: str,
-    *,
-    rate_per_s: float,
-    burst: int,
-    daily_quota: int,
-    priority: Priority,
-    models: list[str],
-    can_configure: bool,
-    expires_in_days: int,
-) -> str:
-    """Adds a key to a file, and returns it: it is nowhere else.
+KeysFile = Annotated[Path, typer.Option("--file", help="JSON file of the keys, the gateway's KEYS_FILE")]
 
-    Raises:
-        ValueError: the file holds something else, or a value is out of range.
-        OSError: it cannot be written.
-    """
-    keys = read_keys(file) if file.exists() else []
+
+@app.command()
+def create(
+    name: Annotated[str, typer.Argument(help="who gets it")],
+    file: KeysFile,
+    rate: Annotated[float, typer.Option(help="requests per second over time; 0 for any", min=0)] = 0,
+    burst: Annotated[int, typer.Option(help="requests at once; one second's worth by default", min=0)] = 0,
+    daily_quota: Annotated[int, typer.Option(help="requests per UTC day; 0 for any", min=0)] = 0,
+    priority: Annotated[Priority, typer.Option(help="who is refused last when there is too much")] = "normal",
+    model: Annotated[list[str] | None, typer.Option(help="a model that it may ask; all without it")] = None,
+    can_configure: Annotated[bool, typer.Option(help="may load, unload and configure models")] = False,
+    expires_in_days: Annotated[int, typer.Option(help="0 for never", min=0)] = 0,
+) -> None:
+    """Make a key, and show it once; the file holds only its hash."""
     key, key_id, hashed = make_key()
-    expires = datetime.now(UTC) + timedelta(days=expires_in_days) if expires_in_days else None
-    added = ApiKey(
-        id=key_id,
-        name=name,
-        sha256=hashed,
-        priority=priority,
-        models=models or None,
-        can_configure=can_configure,
-        rate_per_s=rate_per_s,
-        burst=burst or max(1, round(rate_per_s)),
-        daily_quota=daily_quota,
-        expires=expires,
-    )
-    write_keys(file, [*keys, added])
-    return key
+    try:
+        added = ApiKey(
+            id=key_id,
+            name=name,
+            sha256=hashed,
+            priority=priority,
+            models=model or None,
+            can_configure=can_configure,
+            rate_per_s=rate,
+            burst=burst or max(1, round(rate)),
+            daily_quota=daily_quota,
+            expires=datetime.now(UTC) + timedelta(days=expires_in_days) if expires_in_days else None,
+        )
+        write_keys(file, [*(read_keys(file) if file.exists() else []), added])
+    except (OSError, ValueError) as error:
+        _fail(str(error))
+    console.print(key, soft_wrap=True, markup=False)
 
 
-def list_keys(file: Path) -> Table:
-    """What a file holds.
-
-    Raises:
-        ValueError: it is not a file of keys.
-        OSError: it cannot be read.
-    """
+@app.command("list")
+def list_keys(file: KeysFile) -> None:
+    """Show the keys of a file, without the keys themselves."""
     table = Table("id", "name", "per second", "burst", "per day", "priority", "models", "configures", "expires")
-    for key in read_keys(file):
+    try:
+        keys = read_keys(file)
+    except (OSError, ValueError) as error:
+        _fail(str(error))
+    for key in keys:
         models = "all" if key.models is None else " ".join(key.models)
         expires = key.expires.date().isoformat() if key.expires else "never"
         rate, quota = (f"{key.rate_per_s:g}" if key.rate_per_s else "any"), str(key.daily_quota or "any")
         configures = "yes" if key.can_configure else "no"
         table.add_row(key.id, key.name, rate, str(key.burst), quota, key.priority, models, configures, expires)
-    return table
+    console.print(table)
 
 
-def revoke_key(file: Path, key_id: str) -> str:
-    """Takes a key out of a file; returns whose it was.
+@app.command()
+def revoke(key_id: Annotated[str, typer.Argument(help="the middle part of the key")], file: KeysFile) -> None:
+    """Take a key back; running gateways refuse it within about a second."""
+    try:
+        keys = read_keys(file)
+        found = next((key for key in keys if key.id == key_id), None)
+        if found is None:
+            _fail(f"{file} has no key '{key_id}'")
+        write_keys(file, [key for key in keys if key.id != key_id])
+    except (OSError, ValueError) as error:
+        _fail(str(error))
+    console.print(f"revoked {key_id} of {found.name}", markup=False)
 
-    Raises:
-        ValueError: there is no such key, or it is not a file of keys.
-        OSError: it cannot be written.
-    """
-    keys = read_keys(file)
-    found = next((key for key in keys if key.id == key_id), None)
-    if found is None:
-        raise ValueError(f"{file} has no key '{key_id}'")
-    write_keys(file, [key for key in keys if key.id != key_id])
-    return found.name
+
+def _fail(message: str) -> NoReturn:
+    console.print(message, style="red", soft_wrap=True, markup=False)
+    sys.exit(1)

@@ -1,4 +1,4 @@
-"""The processes beside the gateway: echo servers, the plainest that its two frameworks allow, and a bare sketch replica.
+"""The processes beside the gateway: echo servers, as plain as its two frameworks allow, and a bare sketch replica.
 
 python -m bench.doors.servers (echo-rest | echo-grpc | replica) PORT
 """

@@ -10,11 +10,13 @@ from services.gateway.catalogue import Catalogue
 from services.gateway.entry import Entry
 from services.gateway.failures import on_http_error, on_service_error, on_unexpected, on_validation_error
 from services.gateway.inference import Inference
-from services.gateway.middleware import BodyLimitMiddleware, RequestMiddleware
+from services.gateway.middleware import BodyLimitMiddleware, ReplyMiddleware, RequestMiddleware
 from services.gateway.oip.rest import router as oip_router
 from services.gateway.openapi import describe_api
+from services.gateway.overview import router as overview_router
+from services.gateway.playground import router as playground_router
 from services.gateway.protection.gate import Gate, open_gate
-from services.gateway.routes import router
+from services.gateway.routes import MEMORABLE, router
 from services.gateway.settings import GatewaySettings
 from services.gateway.tfserving.rest import router as tfserving_router
 from services.runtime.errors import ServiceError
@@ -31,6 +33,8 @@ def build_app(inference: Inference, settings: GatewaySettings, gate: Gate | None
     app.state.catalogue = Catalogue(inference, settings.model_control, settings.load_timeout_s)
     app.state.settings = settings
     app.include_router(router)
+    app.include_router(overview_router)
+    app.include_router(playground_router)
     app.include_router(oip_router)
     app.include_router(tfserving_router)
     describe_api(app)
@@ -39,6 +43,7 @@ def build_app(inference: Inference, settings: GatewaySettings, gate: Gate | None
     app.add_exception_handler(ValidationError, on_validation_error)
     app.add_exception_handler(HTTPException, on_http_error)
     app.add_exception_handler(Exception, on_unexpected)
+    app.add_middleware(ReplyMiddleware, inference=inference, endpoints=MEMORABLE)
     app.add_middleware(BodyLimitMiddleware, max_bytes=settings.max_request_bytes)
     app.add_middleware(RequestMiddleware, entry=Entry(settings.request_timeout_s, gate or open_gate()))
     return app

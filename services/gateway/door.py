@@ -84,7 +84,7 @@ class Door:
         async def serve(stream: AsyncIterable[bytes], context: grpc.aio.ServicerContext) -> bytes:
             async with self._open(context, method) as call:
                 response, cache = await handle(read_messages(request_type, stream), call)
-                context.set_trailing_metadata([(CACHE_KEY, cache)] if cache else [])
+                _tell(context, call, cache)
                 return response.SerializeToString()
             return b""
 
@@ -110,6 +110,7 @@ class Door:
 
             async with self._open(context, method) as call:
                 await handle(read_messages(request_type, stream), call, write)
+                _tell(context, call, "")
 
         return grpc.stream_stream_rpc_method_handler(serve)
 
@@ -117,7 +118,7 @@ class Door:
         async def serve(raw: bytes, context: grpc.aio.ServicerContext) -> bytes:
             async with self._open(context, method) as call:
                 payload, cache = await handle(raw, call)
-                context.set_trailing_metadata([(CACHE_KEY, cache)] if cache else [])
+                _tell(context, call, cache)
                 return payload
             return b""
 
@@ -130,20 +131,22 @@ class Door:
         with self._entry.visit("grpc", method, headers, context.time_remaining()) as visit:
             visit.code = grpc.StatusCode.OK.name
             try:
-                await context.send_initial_metadata([(REQUEST_ID_KEY, visit.call.request_id)])
                 self._check_open()
                 if method in OPEN_METHODS:
                     yield visit.call
                     return
-                async with self._entry.admit(visit, headers):
+                await self._entry.admit(visit, headers)
+                try:
                     yield visit.call
+                finally:
+                    self._entry.leave()
             except asyncio.CancelledError:
                 visit.code = grpc.StatusCode.CANCELLED.name
                 raise
             except Exception as error:
                 meaning = _to_service_error(error)
                 visit.code = grpc_code(meaning).name
-                set_error(context, meaning)
+                set_error(context, meaning, (REQUEST_ID_KEY, visit.call.request_id))
 
     def _check_open(self) -> None:
         if self._closing and self._closing.is_set():
@@ -170,6 +173,12 @@ async def read_messages(message_type: type[Request], stream: AsyncIterable[bytes
     """
     async for raw in stream:
         yield read_message(message_type, raw)
+
+
+def _tell(context: grpc.aio.ServicerContext, call: Call, cache: str) -> None:
+    """The id comes last: metadata before the answer would be a message of its own."""
+    told = [(REQUEST_ID_KEY, call.request_id)]
+    context.set_trailing_metadata([*told, (CACHE_KEY, cache)] if cache else told)
 
 
 def _to_service_error(error: Exception) -> ServiceError:

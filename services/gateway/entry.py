@@ -1,12 +1,13 @@
 """Where both doors let requests in: an id, a deadline, a measurement, a log line."""
 
+import os
 import re
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Literal
-from uuid import uuid4
 
 import structlog
 from opentelemetry.trace import SpanKind
@@ -18,7 +19,8 @@ from services.runtime.deadline import Deadline
 from services.runtime.rpc import REQUEST_ID_KEY, TIMEOUT_KEY
 from services.runtime.tracing import trace_span
 
-REQUEST_ID_FORMAT = re.compile(r"[\w.:-]{1,64}")
+REQUEST_ID_FORMAT = re.compile(r"[\w.:-]{1,64}", re.ASCII)
+TIMEOUT_FORMAT = re.compile(r"[0-9]{1,9}")
 QUIET_METHODS = {"/healthz", "/readyz", "/metrics", "/", "/web/{path:path}"}
 DoorName = Literal["rest", "grpc"]
 
@@ -52,16 +54,20 @@ class Entry:
     timeout_s: float
     gate: Gate = field(default_factory=open_gate)
 
-    @asynccontextmanager
-    async def admit(self, visit: Visit, headers: Mapping[str, str]) -> AsyncIterator[Admission]:
-        """Runs its body if the request may come in; from then on its call says who asks.
+    async def admit(self, visit: Visit, headers: Mapping[str, str]) -> Admission:
+        """Lets a request in, whose call says from then on who asks; `leave` must follow.
 
         Raises:
-            ServiceError: it may not.
+            ServiceError: it may not come in.
         """
-        async with self.gate.admit(headers) as admission:
+        admission = await self.gate.admit(headers)
+        if admission.client is not visit.call.client:
             visit.call = replace(visit.call, client=admission.client)
-            yield admission
+        return admission
+
+    def leave(self) -> None:
+        """A request that was admitted is over."""
+        self.gate.leave()
 
     @contextmanager
     def visit(
@@ -75,16 +81,14 @@ class Entry:
             headers: what came with it, by lower-case name.
             remaining_s: time that the transport gives it; None if it does not say.
         """
-        started = time.perf_counter()
+        started_s = time.perf_counter()
         visit = Visit(self._read_call(headers, remaining_s), method, "")
-        with (
-            trace_span(method, SpanKind.SERVER, headers) as span,
-            structlog.contextvars.bound_contextvars(request_id=visit.call.request_id),
-        ):
+        structlog.contextvars.bind_contextvars(request_id=visit.call.request_id)  # each request is a task of its own
+        with trace_span(method, SpanKind.SERVER, headers) as span:
             try:
                 yield visit
             finally:
-                _note(door, visit, time.perf_counter() - started)
+                _note(door, visit, time.perf_counter() - started_s)
                 if span:
                     span.update_name(f"{door} {visit.method}")
                     told = vars(visit.call.outcome) | {"door": door, "code": visit.code, "client": visit.call.client.id}
@@ -94,19 +98,22 @@ class Entry:
     def _read_call(self, headers: Mapping[str, str], remaining_s: float | None) -> Call:
         sent = headers.get(REQUEST_ID_KEY, "")
         asked_ms = headers.get(TIMEOUT_KEY, "")
-        limits = [self.timeout_s]
-        limits += [] if remaining_s is None else [remaining_s]
-        limits += [int(asked_ms) / 1000] if asked_ms.isascii() and asked_ms.isdigit() else []
+        timeout_s = self.timeout_s if remaining_s is None else min(self.timeout_s, remaining_s)
+        if asked_ms and TIMEOUT_FORMAT.fullmatch(asked_ms):
+            timeout_s = min(timeout_s, int(asked_ms) / 1000)
         return Call(
-            request_id=sent if REQUEST_ID_FORMAT.fullmatch(sent) else uuid4().hex,
-            deadline=Deadline.after(min(limits)),
+            request_id=sent if sent and REQUEST_ID_FORMAT.fullmatch(sent) else os.urandom(16).hex(),
+            deadline=Deadline.after(timeout_s),
             caching=_read_caching(headers.get("cache-control", "")),
         )
 
 
+_duration_of = lru_cache(REQUESTS.labels)  # to find a child again takes as long as to observe
+
+
 def _note(door: DoorName, visit: Visit, duration_s: float) -> None:
     outcome = visit.call.outcome
-    REQUESTS.labels(door, visit.method, outcome.model, outcome.version, visit.code).observe(duration_s)
+    _duration_of(door, visit.method, outcome.model, outcome.version, visit.code).observe(duration_s)
     if visit.method not in QUIET_METHODS:
         told = {name: value for name, value in vars(outcome).items() if value}
         log.info(

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Generic, Literal, TypeVar
 
 import structlog
@@ -87,7 +88,7 @@ class Inference:
         key = item_key(route, target.digest, b"reply", body)
         entry = self.cache.local.get(key)
         if entry:
-            CACHE_ITEMS.labels(endpoint.service, "reply").inc()
+            _items_of(endpoint.service, "reply").inc()
             self._note(endpoint, call, target.model, entry.version, "hit")
         return Recall(target, key, entry)
 
@@ -146,7 +147,7 @@ class Inference:
         model.name, model.version = target.model, versions.pop()
         outcome = _outcome(found)
         for one in found.values():
-            CACHE_ITEMS.labels(endpoint.service, one.source).inc()
+            _items_of(endpoint.service, one.source).inc()
         return self._finish(endpoint, request, call, response, outcome)
 
     async def _ask(self, endpoint: Endpoint[Response], request: Message, call: Call, target: Target | None) -> Response:
@@ -169,8 +170,11 @@ class Inference:
         return Answer(response, outcome)
 
     def _note(self, endpoint: Endpoint[Any], call: Call, model: str, version: str, outcome: CacheOutcome) -> None:
-        CACHE.labels(endpoint.service, outcome).inc()
+        _requests_of(endpoint.service, outcome).inc()
         call.outcome.model, call.outcome.version, call.outcome.cache = model, version, outcome
+
+
+_items_of, _requests_of = lru_cache(CACHE_ITEMS.labels), lru_cache(CACHE.labels)
 
 
 def _entries(endpoint: Endpoint[Any], response: Any) -> list[Entry]:

@@ -13,6 +13,7 @@ from services.gateway.bodies import read_clips, read_json_bytes
 from services.gateway.endpoints import CLASSIFY_SKETCH, CLASSIFY_VIDEO, FORECAST
 from services.gateway.inference import Endpoint, Inference
 from services.gateway.metrics import read_metrics
+from services.gateway.middleware import CACHE_HEADER
 from services.gateway.openapi import CLIP, CLIPS, SERIES, SKETCH, SKETCHES
 from services.sketch.schema import (
     ClassifySketchesRequest,
@@ -22,7 +23,11 @@ from services.sketch.schema import (
 )
 from services.video.schema import ClassifyVideoResponse, ClassifyVideosResponse
 
-CACHE_HEADER = "x-seqserve-cache"
+MEMORABLE: dict[str, Endpoint[Any]] = {
+    "/v1/sketches:classify": CLASSIFY_SKETCH,
+    "/v1/sketches:batchClassify": CLASSIFY_SKETCH,
+    "/v1/series:forecast": FORECAST,
+}
 
 router = APIRouter()
 
@@ -85,16 +90,13 @@ async def metrics(request: Request) -> Response:
 async def _answer_json(
     request: Request, endpoint: Endpoint[Any], body_type: type[BaseModel], response_type: Any
 ) -> Response:
-    """Answers a JSON body; one that came in the same bytes before is not even read."""
-    body = await read_json_bytes(request)
-    inference, call = _inference(request), request.state.call
-    recall = inference.recall(endpoint, request.url.path, body, call)
-    if recall.entry:
-        return _respond(recall.entry.payload, "hit")
-    parsed: Any = body_type.model_validate_json(body)
-    answer = await inference.infer(endpoint, parsed.to_proto(), call, recall.target)
+    """Answers a JSON body, and has the reply remembered for the next one in the same bytes."""
+    parsed: Any = body_type.model_validate_json(await read_json_bytes(request))
+    inference, recall = _inference(request), getattr(request.state, "recall", None)
+    answer = await inference.infer(endpoint, parsed.to_proto(), request.state.call, recall.target if recall else None)
     content = response_type.from_proto(answer.response, answer.cache == "hit")
-    inference.remember(recall, answer, to_json(content | {"cached": True}))
+    if recall:
+        inference.remember(recall, answer, to_json(content | {"cached": True}))
     return _respond(to_json(content), answer.cache)
 
 

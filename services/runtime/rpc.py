@@ -84,8 +84,8 @@ def request_id(context: RpcContext) -> str:
     return next((value for key, value in context.invocation_metadata() if key == REQUEST_ID_KEY), "")
 
 
-def set_error(context: RpcContext, error: ServiceError) -> None:
-    """Sets code, text and google.rpc details (ErrorInfo, BadRequest) of an error."""
+def set_error(context: RpcContext, error: ServiceError, *metadata: tuple[str, str]) -> None:
+    """Sets code, text and google.rpc details (ErrorInfo, BadRequest) of an error, and further trailing metadata."""
     code = grpc_code(error)
     details: list[Message] = [error_details_pb2.ErrorInfo(reason=code.name, domain=ERROR_DOMAIN)]
     if error.field:
@@ -97,7 +97,7 @@ def set_error(context: RpcContext, error: ServiceError) -> None:
     status = status_pb2.Status(code=code.value[0], message=str(error), details=[_pack(d) for d in details])
     context.set_code(code)
     context.set_details(str(error))
-    context.set_trailing_metadata([(DETAILS_KEY, status.SerializeToString())])
+    context.set_trailing_metadata([*metadata, (DETAILS_KEY, status.SerializeToString())])
 
 
 def _pack(message: Message) -> any_pb2.Any:

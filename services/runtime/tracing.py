@@ -5,7 +5,7 @@ The context travels as W3C `traceparent`, in headers and in gRPC metadata.
 
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from opentelemetry import trace
@@ -19,6 +19,7 @@ from opentelemetry.trace import Span, SpanKind
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 Value = str | int | float
+NO_SPAN: AbstractContextManager[None] = nullcontext()
 
 _propagator = TraceContextTextMapPropagator()
 _state: dict[str, Any] = {}  # the process's provider and tracer, as OpenTelemetry itself has one per process
@@ -48,10 +49,9 @@ def end_tracing() -> None:
         provider.shutdown()
 
 
-@contextmanager
 def trace_span(
     name: str, kind: SpanKind = SpanKind.INTERNAL, headers: Mapping[str, str] | None = None
-) -> Iterator[Span | None]:
+) -> AbstractContextManager[Span | None]:
     """A span around the body; None while tracing is off.
 
     Args:
@@ -59,9 +59,11 @@ def trace_span(
         kind: SERVER, CLIENT or INTERNAL.
         headers: what came with the request, by lower-case name; the span continues its caller's trace.
     """
-    if not _state:
-        yield None
-        return
+    return _span(name, kind, headers) if _state else NO_SPAN
+
+
+@contextmanager
+def _span(name: str, kind: SpanKind, headers: Mapping[str, str] | None) -> Iterator[Span | None]:
     parent = _propagator.extract(headers) if headers is not None else None
     with _state["tracer"].start_as_current_span(
         name, parent, kind, record_exception=False, set_status_on_exception=False

@@ -22,7 +22,7 @@ async def test_a_request_id_goes_the_whole_way(open_gateway, serving):
             REQUEST, metadata=[("x-request-id", "mine-8"), ("cache-control", "no-store")]
         )
         await call
-        assert dict(await call.initial_metadata())["x-request-id"] == "mine-8"
+        assert dict(await call.trailing_metadata())["x-request-id"] == "mine-8"
         assert serving.metadata[-1]["x-request-id"] == "mine-8"
 
 

@@ -425,7 +425,7 @@ async def test_streams_are_measured_and_carry_request_ids(platform):
     call = sketch_grpc.SketchServiceStub(platform.channel).StreamSketch(metadata=[("x-request-id", "abc-1")])
     await say(call, line(0, 5))
     await finish(call)
-    assert dict(await call.initial_metadata())["x-request-id"] == "abc-1"
+    assert dict(await call.trailing_metadata())["x-request-id"] == "abc-1"
     with pytest.raises(grpc.aio.AioRpcError):
         await finish(await broken(platform))
     assert {code: count(code) - n for code, n in before.items()} == {"OK": 1, "INVALID_ARGUMENT": 1}

@@ -16,6 +16,7 @@ from starlette.routing import Match
 
 from services.gateway.call import Call
 from services.gateway.catalogue import Catalogue
+from services.gateway.middleware import CACHE_HEADER
 from services.gateway.oip import operations
 from services.gateway.oip.compression import choose_encoding, compress, decompress
 from services.gateway.oip.inference import infer
@@ -23,7 +24,6 @@ from services.gateway.oip.json_body import parse_object, read_body, write_body
 from services.gateway.oip.json_messages import to_dict
 from services.gateway.oip.parameters import read_bool
 from services.gateway.protocol_route import ProtocolRoute, catalogue_of, read_call
-from services.gateway.routes import CACHE_HEADER
 from services.runtime.errors import InvalidInput, NotFound
 
 HEADER_LENGTH = "Inference-Header-Content-Length"

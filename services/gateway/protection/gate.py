@@ -1,11 +1,10 @@
 """Who comes in: known, not too often, and not more at once than the gateway can carry."""
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from services.gateway.metrics import IN_FLIGHT, REFUSALS
-from services.gateway.protection.client import Client, Priority
+from services.gateway.protection.client import ANONYMOUS, Client, Priority
 from services.gateway.protection.identity import Identity
 from services.gateway.protection.rate_limit import RateLimiter, Verdict
 from services.runtime.errors import Overloaded, Unauthenticated
@@ -31,9 +30,8 @@ class Gate:
         self.identity, self._limiter, self._max_in_flight = identity, limiter, max_in_flight
         self._in_flight = 0
 
-    @asynccontextmanager
-    async def admit(self, headers: Mapping[str, str]) -> AsyncIterator[Admission]:
-        """Runs its body as one request.
+    async def admit(self, headers: Mapping[str, str]) -> Admission:
+        """Lets one request in, if it may; `leave` must follow.
 
         Args:
             headers: what came with it, by lower-case name.
@@ -51,10 +49,15 @@ class Gate:
         self._in_flight += 1
         IN_FLIGHT.set(self._in_flight)
         try:
-            yield Admission(client, await self._count(client))
-        finally:
-            self._in_flight -= 1
-            IN_FLIGHT.set(self._in_flight)
+            return Admission(client, await self._count(client))
+        except BaseException:
+            self.leave()
+            raise
+
+    def leave(self) -> None:
+        """A request that was admitted is over."""
+        self._in_flight -= 1
+        IN_FLIGHT.set(self._in_flight)
 
     def _check_room(self, client: Client) -> None:
         room = int(self._max_in_flight * SHARES[client.priority])
@@ -75,4 +78,4 @@ class Gate:
 
 def open_gate() -> Gate:
     """A gate that lets everybody in, for gateways without settings."""
-    return Gate(Identity(None, Client()), RateLimiter(None), 2**31)
+    return Gate(Identity(None, ANONYMOUS), RateLimiter(None), 2**31)

@@ -6,8 +6,8 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from seqserve.tfserving.v1 import model_pb2, prediction_pb2
 
+from services.gateway.middleware import CACHE_HEADER
 from services.gateway.protocol_route import ProtocolRoute, catalogue_of, read_call
-from services.gateway.routes import CACHE_HEADER
 from services.gateway.tfserving.classification import classify, regress
 from services.gateway.tfserving.json_arrays import show
 from services.gateway.tfserving.json_examples import read_examples, write_classes, write_values

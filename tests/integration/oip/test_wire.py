@@ -233,7 +233,7 @@ async def test_calls_have_the_id_of_the_request_and_what_the_cache_did(rpc):
     request = service_pb2.ModelInferRequest(model_name="total")
     request.inputs.add(name="x", datatype="FP32", shape=[1, 3]).contents.fp32_contents.extend([1, 2, 3])
     call = rpc._client_stub.ModelInfer(request, metadata=[("x-request-id", "mine")])
-    assert dict(await call.initial_metadata())["x-request-id"] == "mine"
+    assert dict(await call.trailing_metadata())["x-request-id"] == "mine"
     assert dict(await call.trailing_metadata())["x-seqserve-cache"] == "bypass"
 
 

@@ -222,7 +222,7 @@ async def test_request_ids_and_the_cache_are_told(stubs):
     for outcome, metadata in (("miss", ()), ("hit", ()), ("bypass", (("cache-control", "no-cache"),))):
         call = stubs.prediction.Predict(request, metadata=(("x-request-id", "id-1"), *metadata))
         await call
-        assert dict(await call.initial_metadata())["x-request-id"] == "id-1"
+        assert dict(await call.trailing_metadata())["x-request-id"] == "id-1"
         assert dict(await call.trailing_metadata())["x-seqserve-cache"] == outcome
 
 
