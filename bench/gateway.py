@@ -192,8 +192,8 @@ def _describe(rounds: int, seconds: float) -> list[str]:
     versions = ", ".join(f"{name} {version(name)}" for name in ("fastapi", "uvicorn", "grpcio", "redis"))
     return [
         f"{os.cpu_count()} cores ({platform.machine()}), Python {platform.python_version()}, {versions}",
-        f"median of {rounds} rounds in which the contestants take turns, {seconds:g} s each; clients in a closed loop in "
-        "one process, which costs about as much as a server: answers/s is what both together reach",
+        f"median of {rounds} rounds in which the contestants take turns, {seconds:g} s each; clients in a closed loop "
+        "in one process, which costs about as much as a server: answers/s is what both together reach",
         "server CPU: processor time of the server's process per answer, the steadier figure; of echo: ratio to the "
         "plainest echo through the same door, median of the rounds",
         "drawings of real length and size; a hit is one of 32 asked before; a miss is new each time and goes to the "
