@@ -83,6 +83,7 @@ class Door:
 
         async def serve(stream: AsyncIterable[bytes], context: grpc.aio.ServicerContext) -> bytes:
             async with self._open(context, method) as call:
+                await _greet(context, call)
                 response, cache = await handle(read_messages(request_type, stream), call)
                 _tell(context, call, cache)
                 return response.SerializeToString()
@@ -109,6 +110,7 @@ class Door:
                 await context.write(message.SerializeToString())
 
             async with self._open(context, method) as call:
+                await _greet(context, call)
                 await handle(read_messages(request_type, stream), call, write)
                 _tell(context, call, "")
 
@@ -173,6 +175,11 @@ async def read_messages(message_type: type[Request], stream: AsyncIterable[bytes
     """
     async for raw in stream:
         yield read_message(message_type, raw)
+
+
+async def _greet(context: grpc.aio.ServicerContext, call: Call) -> None:
+    """Without it, a client that still writes when its stream ends may not get to see why."""
+    await context.send_initial_metadata([(REQUEST_ID_KEY, call.request_id)])
 
 
 def _tell(context: grpc.aio.ServicerContext, call: Call, cache: str) -> None:

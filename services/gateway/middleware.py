@@ -99,7 +99,11 @@ class ReplyMiddleware:
         if endpoint is None or Headers(scope=scope).get("content-type") != JSON:
             await self._app(scope, receive, send)
             return
-        body = await _read_body(receive)
+        try:
+            body = await _read_body(receive)
+        except HTTPException as error:
+            await self._app(scope, _fail_with(error), send)  # whose handlers know what to say
+            return
         recall = self._inference.recall(endpoint, scope["path"], body, scope["state"]["call"])
         if recall.entry:
             scope["route"] = _Route(scope["path"])
@@ -118,6 +122,13 @@ class ReplyMiddleware:
 @dataclass(frozen=True)
 class _Route:
     path: str
+
+
+def _fail_with(error: HTTPException) -> Receive:
+    async def receive() -> Message:
+        raise error
+
+    return receive
 
 
 async def _read_body(receive: Receive) -> bytes:

@@ -25,7 +25,7 @@ REST_CASES = [
     (SKETCH, {"strokes": [[[1, 1], [1, 1]]]}, 400, "strokes", "extent"),
     (SKETCH, {"strokes": [[list(range(10_001))] * 2]}, 400, "strokes[0][0]", "at most 10000 items"),
     (SKETCH, {"strokes": [LINE], "colour": 1}, 400, "colour", "not permitted"),
-    (SKETCH, {"strokes": "line"}, 400, "strokes", "list, got 'line'"),
+    (SKETCH, {"strokes": "line"}, 400, "strokes", "array, got 'line'"),
     (SKETCH, {"strokes": [LINE], "top_k": 1001}, 400, "top_k", "less than or equal to 1000, got 1001"),
     (SKETCH, [], 400, "body", "got []"),
     (FORECAST, {"series": [SERIES | {"values": [1, 2, 3]}]}, 400, "series[0].values", "3 values; at least 8"),
@@ -117,7 +117,7 @@ async def test_bad_clips(gateway, photo_clip):
     missing = await gateway.rest.post(VIDEO, files={"clip": clip})
     assert missing.status_code == 400
     text = await gateway.rest.post(VIDEO, content=clip, headers={"content-type": "video/mp4"})
-    assert text.status_code == 400
+    assert text.status_code == 415
     assert "multipart/form-data" in text.json()["error"]["message"]
 
 
