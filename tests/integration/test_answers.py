@@ -126,9 +126,8 @@ async def test_operation_routes(gateway):
     }
     await gateway.rest.post("/v1/sketches:classify", json={"strokes": CIRCLE})
     text = (await gateway.rest.get("/metrics")).text
-    assert (
-        'seqserve_gateway_request_duration_seconds_count{code="200",door="rest",method="/v1/sketches:classify",model="sketch"' in text
-    )
+    labels = 'code="200",door="rest",method="/v1/sketches:classify",model="sketch"'
+    assert f"seqserve_gateway_request_duration_seconds_count{{{labels}" in text
     assert (await gateway.rest.get("/openapi.json")).json()["paths"].keys() >= {"/v1/series:forecast"}
 
 
