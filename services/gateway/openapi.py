@@ -9,9 +9,9 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from services.forecast.schema import ForecastRequest
-from services.sketch.schema import ClassifySketchesRequest, ClassifySketchRequest
-from services.video.schema import ClassifyVideoRequest
+from services.forecast.schema import WEEKS_EXAMPLE, ForecastRequest
+from services.sketch.schema import FACE_EXAMPLE, ClassifySketchesRequest, ClassifySketchRequest
+from services.video.schema import MAX_CLIPS, ClassifyVideoRequest
 
 REFERENCE = "#/components/schemas/{model}"
 BODIES: Sequence[type[BaseModel]] = (
@@ -52,8 +52,9 @@ class ProtocolError(BaseModel):
     error: str
 
 
-def _json_of(model: type[BaseModel]) -> dict[str, Any]:
-    return {"application/json": {"schema": {"$ref": REFERENCE.format(model=model.__name__)}}}
+def _json_of(model: type[BaseModel], example: dict[str, Any] | None = None) -> dict[str, Any]:
+    content: dict[str, Any] = {"schema": {"$ref": REFERENCE.format(model=model.__name__)}}
+    return {"application/json": content | ({"example": example} if example else {})}
 
 
 def _form_of(file: dict[str, Any]) -> dict[str, Any]:
@@ -67,12 +68,20 @@ def _body(content: dict[str, Any]) -> dict[str, Any]:
 
 
 FILE = {"type": "string", "format": "binary"}
-SKETCH, SKETCHES = _body(_json_of(ClassifySketchRequest)), _body(_json_of(ClassifySketchesRequest))
-SERIES = _body(_json_of(ForecastRequest))
-CLIP = _body(_form_of(FILE) | _json_of(ClassifyVideoRequest))
-CLIPS = _body(
-    _form_of({"type": "array", "items": FILE, "minItems": 1, "maxItems": 16}) | _json_of(ClassifyVideoRequest)
+TINY_GIF = (  # 16 x 12 pixels, a bar that moves to the right
+    "R0lGODlhEAAMAIEAAAAAAP///wAAAAAAACH5BAQMAAAALAAAAAAQAAwAAAgsAAMIDACgoMGDBQcSRMhQIcOGAx8idCjRIMWKAC5W"
+    "1CiR40OPEAViTBhxZEAAIfkEBQwAAgAsAAAAAAgADACBAAAA////AAAAAAAACCQAAQgEEKBggIEEDSI0eHAgw4UKHUYU+FBiQYgX"
+    "LTakODFhwYAAIfkEBQwAAgAsBAAAAAgADACBAAAA////AAAAAAAACCQAAQgEEKBggIEEDSI0eHAgw4UKHUYU+FBiQYgXLTakODFh"
+    "wYAAIfkEBQwAAgAsCAAAAAgADACBAAAA////AAAAAAAACCQAAQgEEKBggIEEDSI0eHAgw4UKHUYU+FBiQYgXLTakODFhwYAAOw=="
 )
+DRAWING = {"strokes": FACE_EXAMPLE}
+SKETCH = _body(_json_of(ClassifySketchRequest, DRAWING | {"top_k": 3}))
+SKETCHES = _body(_json_of(ClassifySketchesRequest, {"sketches": [DRAWING, DRAWING], "top_k": 3}))
+WEEKS = {"id": "visits", "start": "2019-05-01", "values": WEEKS_EXAMPLE}
+SERIES = _body(_json_of(ForecastRequest, {"series": [WEEKS], "horizon": 7, "quantiles": [0.1, 0.5, 0.9]}))
+JSON_CLIP = _json_of(ClassifyVideoRequest, {"content": TINY_GIF, "top_k": 3})
+CLIP = _body(_form_of(FILE) | JSON_CLIP)
+CLIPS = _body(_form_of({"type": "array", "items": FILE, "minItems": 1, "maxItems": MAX_CLIPS}) | JSON_CLIP)
 
 ERRORS = {
     400: "A field is missing or wrong; the message names it, its value and the limit",
@@ -93,6 +102,7 @@ PATH_SCHEMAS: dict[str, dict[str, Any]] = {
     "version": {"type": "integer", "minimum": 0, "maximum": 2**63 - 1},
     "verb": {"enum": ["predict", "classify", "regress"]},
 }
+PATH_EXAMPLES = {"name": "sketch", "model": "sketch", "version": 1, "verb": "predict"}
 FOREIGN_PATHS = ("/v1/models", "/v2")
 
 
@@ -149,5 +159,8 @@ def _add_path_parameters(path: str, operation: dict[str, Any]) -> None:
         if name not in declared:
             schema = PATH_SCHEMAS.get(name, {"type": "string", "minLength": 1})
             parameters.append({"name": name, "in": "path", "required": True, "schema": schema})
+    for parameter in parameters:
+        if parameter["name"] in PATH_EXAMPLES:
+            parameter["example"] = PATH_EXAMPLES[parameter["name"]]
     if not parameters:
         del operation["parameters"]

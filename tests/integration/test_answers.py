@@ -147,3 +147,17 @@ async def test_health_and_reflection(gateway):
     async for answer in stub.ServerReflectionInfo(iter(asked)):
         names = {service.name for service in answer.list_services_response.service}
     assert set(SERVICE_NAMES.values()) <= names
+
+
+async def test_the_examples_of_the_documentation_work(gateway):
+    document = (await gateway.rest.get("/openapi.json")).json()
+    tried = []
+    for path, operations in document["paths"].items():
+        operation = operations.get("post", {})
+        example = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("example")
+        values = {p["name"]: p.get("example") for p in operation.get("parameters", []) if p["in"] == "path"}
+        if example and None not in values.values():
+            answer = await gateway.rest.post(path.format(**values), json=example)
+            assert answer.status_code == 200, (path, answer.text)
+            tried.append(path)
+    assert len(tried) == 8

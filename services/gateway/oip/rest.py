@@ -35,7 +35,12 @@ INFER_BODY: dict[str, Any] = {
         "content": {
             "application/json": {
                 "schema": {"type": "object"},
-                "example": {"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 2], "data": [0.5, 1]}]},
+                "example": {
+                    "inputs": [
+                        {"name": "ink", "datatype": "FP32", "shape": [1, 2, 3], "data": [0.1, 0, 0, 0, 0.1, 1]},
+                        {"name": "lengths", "datatype": "INT32", "shape": [1], "data": [2]},
+                    ]
+                },
             }
         },
     }
