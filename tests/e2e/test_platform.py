@@ -165,7 +165,7 @@ def test_replicas_and_gateway_log_json_with_the_request_id(platform, rest):
     while "e2e-id" not in Path(gateway_log).read_text() and time.monotonic() < deadline:
         time.sleep(0.05)
     lines = [json.loads(line) for line in Path(gateway_log).read_text().splitlines()]
-    assert any(line.get("request_id") == "e2e-id" and line["status"] == 404 for line in lines)
+    assert any(line.get("request_id") == "e2e-id" and line.get("code") == "404" for line in lines)
     said = [p.read_text() for p in Path(ray_logs).glob("worker-*.out")]
     loaded = [json.loads(line) for text in said for line in text.splitlines() if "model loaded" in line]
     assert {line["model"] for line in loaded} >= {"sketch", "forecast", "video"}
