@@ -7,7 +7,7 @@ from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from services.gateway.protection.client import Priority
 from services.gateway.protection.keys import ApiKey, make_key, read_keys, write_keys
@@ -54,7 +54,8 @@ def create(
 @app.command("list")
 def list_keys(file: KeysFile) -> None:
     """Show the keys of a file, without the keys themselves."""
-    table = Table("id", "name", "per second", "burst", "per day", "priority", "models", "configures", "expires")
+    columns = ("per second", "burst", "per day", "priority", "models", "configures", "expires")
+    table = Table(Column("id", no_wrap=True), Column("name", no_wrap=True), *columns)
     try:
         keys = read_keys(file)
     except (OSError, ValueError) as error:

@@ -14,7 +14,7 @@ from google.protobuf.message import DecodeError, Message
 from pydantic import ValidationError
 
 from services.gateway.call import Call
-from services.gateway.entry import Entry
+from services.gateway.entry import Entry, Visit
 from services.gateway.inference import Endpoint, Inference
 from services.gateway.violations import to_invalid_input
 from services.runtime.errors import INTERNAL_MESSAGE, Internal, InvalidInput, ServiceError, Unavailable, grpc_code
@@ -82,7 +82,7 @@ class Door:
         """One RPC that takes a stream of messages, and answers once."""
 
         async def serve(stream: AsyncIterable[bytes], context: grpc.aio.ServicerContext) -> bytes:
-            async with self._open(context, method) as call:
+            async with self._visit(context, method) as visit, self._admit(visit) as call:
                 await _greet(context, call)
                 response, cache = await handle(read_messages(request_type, stream), call)
                 _tell(context, call, cache)
@@ -109,7 +109,7 @@ class Door:
             async def write(message: Message) -> None:
                 await context.write(message.SerializeToString())
 
-            async with self._open(context, method) as call:
+            async with self._visit(context, method) as visit, self._admit(visit) as call:
                 await _greet(context, call)
                 await handle(read_messages(request_type, stream), call, write)
                 _tell(context, call, "")
@@ -118,7 +118,7 @@ class Door:
 
     def _unary(self, method: str, handle: HandleBytes) -> grpc.RpcMethodHandler:
         async def serve(raw: bytes, context: grpc.aio.ServicerContext) -> bytes:
-            async with self._open(context, method) as call:
+            async with self._visit(context, method) as visit, self._admit(visit) as call:
                 payload, cache = await handle(raw, call)
                 _tell(context, call, cache)
                 return payload
@@ -127,21 +127,13 @@ class Door:
         return grpc.unary_unary_rpc_method_handler(serve)
 
     @asynccontextmanager
-    async def _open(self, context: grpc.aio.ServicerContext, method: str) -> AsyncIterator[Call]:
-        """Lets one RPC of any kind in; an error that its body raises becomes the RPC's status and goes no further."""
+    async def _visit(self, context: grpc.aio.ServicerContext, method: str) -> AsyncIterator[Visit]:
+        """One RPC of any kind; an error that its body raises becomes the RPC's status and goes no further."""
         headers = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
         with self._entry.visit("grpc", method, headers, context.time_remaining()) as visit:
             visit.code = grpc.StatusCode.OK.name
             try:
-                self._check_open()
-                if method in OPEN_METHODS:
-                    yield visit.call
-                    return
-                await self._entry.admit(visit, headers)
-                try:
-                    yield visit.call
-                finally:
-                    self._entry.leave()
+                yield visit
             except asyncio.CancelledError:
                 visit.code = grpc.StatusCode.CANCELLED.name
                 raise
@@ -149,6 +141,19 @@ class Door:
                 meaning = _to_service_error(error)
                 visit.code = grpc_code(meaning).name
                 set_error(context, meaning, (REQUEST_ID_KEY, visit.call.request_id))
+
+    @asynccontextmanager
+    async def _admit(self, visit: Visit) -> AsyncIterator[Call]:
+        """Runs its body if the RPC may come in. It stands inside of `_visit`, which tells the client if it may not."""
+        self._check_open()
+        if visit.method in OPEN_METHODS:
+            yield visit.call
+            return
+        await self._entry.admit(visit)
+        try:
+            yield visit.call
+        finally:
+            self._entry.leave()
 
     def _check_open(self) -> None:
         if self._closing and self._closing.is_set():

@@ -33,11 +33,13 @@ class Visit:
 
     Attributes:
         call: what its client said around it.
+        headers: what came with it, by lower-case name.
         method: route of the REST door, or full gRPC method path.
         code: HTTP status, or name of the gRPC status, that it is answered with.
     """
 
     call: Call
+    headers: Mapping[str, str]
     method: str
     code: str
 
@@ -54,13 +56,13 @@ class Entry:
     timeout_s: float
     gate: Gate = field(default_factory=open_gate)
 
-    async def admit(self, visit: Visit, headers: Mapping[str, str]) -> Admission:
+    async def admit(self, visit: Visit) -> Admission:
         """Lets a request in, whose call says from then on who asks; `leave` must follow.
 
         Raises:
             ServiceError: it may not come in.
         """
-        admission = await self.gate.admit(headers)
+        admission = await self.gate.admit(visit.headers)
         if admission.client is not visit.call.client:
             visit.call = replace(visit.call, client=admission.client)
         return admission
@@ -82,7 +84,7 @@ class Entry:
             remaining_s: time that the transport gives it; None if it does not say.
         """
         started_s = time.perf_counter()
-        visit = Visit(self._read_call(headers, remaining_s), method, "")
+        visit = Visit(self._read_call(headers, remaining_s), headers, method, "")
         structlog.contextvars.bind_contextvars(request_id=visit.call.request_id)  # each request is a task of its own
         with trace_span(method, SpanKind.SERVER, headers) as span:
             try:

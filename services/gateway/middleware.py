@@ -36,8 +36,7 @@ class RequestMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
-        with self._entry.visit("rest", "unmatched", headers) as visit:
+        with self._entry.visit("rest", "unmatched", Headers(scope=scope)) as visit:
             visit.code = "500"
             scope.setdefault("state", {})["call"] = visit.call
 
@@ -54,7 +53,7 @@ class RequestMiddleware:
                 if is_open(scope["path"]):
                     await self._app(scope, receive, send_with_id)
                     return
-                limits |= tell_limits(await self._entry.admit(visit, headers))
+                limits |= tell_limits(await self._entry.admit(visit))
                 scope["state"]["call"] = visit.call
                 try:
                     await self._app(scope, receive, send_with_id)

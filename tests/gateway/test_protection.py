@@ -69,6 +69,8 @@ async def test_only_a_good_key_comes_in(open_gateway, serving, keys_file, make_k
             with pytest.raises(grpc.aio.AioRpcError) as caught:
                 await ask_grpc(gateway.channel, **metadata)
             assert code_of(caught) is grpc.StatusCode.UNAUTHENTICATED
+            assert "API key" in caught.value.details()
+            assert "x-request-id" in dict(caught.value.trailing_metadata())
         assert not serving.calls
         for headers in ({"x-api-key": key}, {"authorization": f"Bearer {key}"}):
             assert (await gateway.rest.post(PATH, json=DRAWING, headers=headers)).status_code == 200
@@ -174,6 +176,7 @@ async def test_a_refusal_says_when_to_come_back(open_gateway, redis_server, keys
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await ask_grpc(gateway.channel, **{"x-api-key": key})
         assert code_of(caught) is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert caught.value.details() == "too many requests; at most 0.5 requests per second"
 
 
 @pytest.mark.parametrize("has_redis", [True, False])

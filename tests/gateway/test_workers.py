@@ -109,6 +109,27 @@ async def test_one_process_says_at_once_that_it_ends(start_gateway, serving):
     assert gateway.process.returncode == 0
 
 
+async def test_calls_that_come_too_late_are_told_so(start_gateway, serving):
+    gateway = await start_gateway()
+    async with grpc.aio.insecure_channel(gateway.grpc_target) as channel:
+        stub = sketch_grpc.SketchServiceStub(channel)
+        request = pb.ClassifySketchRequest(sketches=[pb.Sketch(strokes=[pb.Stroke(x=[0, 9], y=[0, 9])])])
+        await stub.ClassifySketch(request)
+        gateway.process.send_signal(signal.SIGTERM)
+        details, codes = set(), set()
+        for _ in range(60):
+            try:
+                await stub.ClassifySketch(request, timeout=5)
+            except grpc.aio.AioRpcError as error:
+                codes.add(error.code())
+                details.add(error.details())
+                if "stopping" in error.details():
+                    break
+            await asyncio.sleep(0.03)
+    assert "the gateway is stopping" in details
+    assert codes == {grpc.StatusCode.UNAVAILABLE}
+
+
 async def test_a_port_of_a_stranger_is_not_shared(start_gateway, serving, tmp_path):
     with socket.socket() as stranger:
         stranger.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
