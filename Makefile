@@ -64,7 +64,7 @@ load: .venv/.synced ## 30 s of mixed traffic against a running platform
 	@$(RUN)locust -f tests/load/locustfile.py --headless --users 16 --spawn-rate 8 --run-time 30s \
 	  --host http://127.0.0.1:8501 --only-summary
 
-fuzz: .venv/.synced ## more than 20,000 built, broken and random requests at both doors (minutes)
+fuzz: .venv/.synced ## more than 15,000 built, broken and random requests at both doors (minutes)
 	@$(RUN)pytest tests/gateway/test_contract.py tests/gateway/test_grpc_fuzz.py --fuzz-size 12 -s
 
 bench-gateway: .venv/.synced ## what the gateway adds to a call, beside echo servers, in bench/results (two minutes)
