@@ -55,7 +55,7 @@ class Breaker:
 
     def succeeded(self) -> None:
         """The call was answered."""
-        if self._probe_at_s is not None:
+        if self.is_open:
             log.info("breaker closed", callee=self._name)
             self._gauge.set(0)
         self._failures, self._probe_at_s, self._is_probing = 0, None, False
@@ -66,7 +66,7 @@ class Breaker:
         self._is_probing = False
         if self._failures < self._max_failures:
             return
-        if self._probe_at_s is None:
+        if not self.is_open:
             log.warning("breaker opened", callee=self._name, failures=self._failures)
             self._gauge.set(1)
         self._probe_at_s = self._clock() + self._open_s

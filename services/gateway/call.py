@@ -6,6 +6,7 @@ from typing import Literal
 from services.gateway.protection.client import ANONYMOUS, Client
 from services.runtime.deadline import Deadline
 
+CACHE_KEY = "x-seqserve-cache"  # header and metadata in which a client reads what the cache did
 Caching = Literal["use", "refresh", "off"]
 
 

@@ -13,14 +13,13 @@ import structlog
 from google.protobuf.message import DecodeError, Message
 from pydantic import ValidationError
 
-from services.gateway.call import Call
+from services.gateway.call import CACHE_KEY, Call
 from services.gateway.entry import Entry, Visit
 from services.gateway.inference import Endpoint, Inference
 from services.gateway.violations import to_invalid_input
 from services.runtime.errors import INTERNAL_MESSAGE, Internal, InvalidInput, ServiceError, Unavailable, grpc_code
 from services.runtime.rpc import REQUEST_ID_KEY, set_error
 
-CACHE_KEY = "x-seqserve-cache"
 OPEN_METHODS = {
     f"/inference.GRPCInferenceService/{name}" for name in ("ServerLive", "ServerReady")
 }  # probes have no key

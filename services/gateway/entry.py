@@ -21,7 +21,8 @@ from services.runtime.tracing import trace_span
 
 REQUEST_ID_FORMAT = re.compile(r"[\w.:-]{1,64}", re.ASCII)
 TIMEOUT_FORMAT = re.compile(r"[0-9]{1,9}")
-QUIET_METHODS = {"/healthz", "/readyz", "/metrics", "/", "/web/{path:path}"}
+PROBES = {"/healthz", "/readyz", "/metrics"}
+QUIET_METHODS = PROBES | {"/", "/web/{path:path}"}
 DoorName = Literal["rest", "grpc"]
 
 log = structlog.get_logger(__name__)

@@ -9,17 +9,16 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.gateway.entry import Entry
+from services.gateway.bodies import JSON
+from services.gateway.call import CACHE_KEY
+from services.gateway.entry import PROBES, Entry
 from services.gateway.failures import on_service_error
 from services.gateway.inference import Endpoint, Inference
 from services.gateway.protection.gate import Admission
 from services.runtime.errors import ServiceError
 from services.runtime.rpc import REQUEST_ID_KEY
 
-JSON = "application/json"
-CACHE_HEADER = "x-seqserve-cache"
-OPEN_PATHS = {"/", "/healthz", "/readyz", "/metrics", "/docs", "/redoc", "/openapi.json", "/favicon.ico"}
-OPEN_PATHS |= {"/v2/health/live", "/v2/health/ready"}
+OPEN_PATHS = PROBES | {"/", "/docs", "/redoc", "/openapi.json", "/favicon.ico", "/v2/health/live", "/v2/health/ready"}
 OPEN_FOLDERS = ("/web/", "/docs/", "/static-offline-docs/")
 
 
@@ -143,7 +142,7 @@ def _reply_headers(body: bytes) -> list[tuple[bytes, bytes]]:
     return [
         (b"content-type", JSON.encode()),
         (b"content-length", str(len(body)).encode()),
-        (CACHE_HEADER.encode(), b"hit"),
+        (CACHE_KEY.encode(), b"hit"),
     ]
 
 

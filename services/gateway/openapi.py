@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from services.forecast.schema import WEEKS_EXAMPLE, ForecastRequest
+from services.gateway.entry import PROBES
 from services.sketch.schema import FACE_EXAMPLE, ClassifySketchesRequest, ClassifySketchRequest
 from services.video.schema import MAX_CLIPS, ClassifyVideoRequest
 
@@ -97,7 +98,6 @@ ERRORS = {
     504: "The answer did not come in time",
 }
 WITHOUT_BODY = (401, 403, 404, 405, 429, 500, 503, 504)
-OPEN_PATHS = ("/healthz", "/readyz", "/metrics")  # nothing can go wrong with them but a wrong method
 PATH_SCHEMAS: dict[str, dict[str, Any]] = {
     "version": {"type": "integer", "minimum": 0, "maximum": 2**63 - 1},
     "verb": {"enum": ["predict", "classify", "regress"]},
@@ -138,7 +138,7 @@ def _add_schemas(document: dict[str, Any]) -> None:
 def _describe_operation(path: str, operation: dict[str, Any]) -> None:
     responses = operation["responses"]
     responses.pop("422", None)  # wrong input is 400 here
-    if path in OPEN_PATHS:
+    if path in PROBES:  # nothing can go wrong with them but a wrong method
         return
     operation["security"] = [{}, {"bearer": []}, {"api_key": []}]
     _add_path_parameters(path, operation)

@@ -10,10 +10,10 @@ from pydantic_core import to_json
 
 from services.forecast.schema import ForecastRequest, ForecastResponse
 from services.gateway.bodies import read_clips, read_json_bytes
+from services.gateway.call import CACHE_KEY
 from services.gateway.endpoints import CLASSIFY_SKETCH, CLASSIFY_VIDEO, FORECAST
 from services.gateway.inference import Endpoint, Inference
 from services.gateway.metrics import read_metrics
-from services.gateway.middleware import CACHE_HEADER
 from services.gateway.openapi import CLIP, CLIPS, SERIES, SKETCH, SKETCHES
 from services.sketch.schema import (
     ClassifySketchesRequest,
@@ -106,7 +106,7 @@ async def _answer(request: Request, endpoint: Endpoint[Any], body: Any, response
 
 
 def _respond(content: bytes, cache: str) -> Response:
-    return Response(content, media_type="application/json", headers={CACHE_HEADER: cache})
+    return Response(content, media_type="application/json", headers={CACHE_KEY: cache})
 
 
 def _inference(request: Request) -> Inference:

@@ -1,7 +1,6 @@
 """One gateway process: both doors on one event loop."""
 
 import asyncio
-import gc
 import signal
 import socket
 from collections.abc import Awaitable, Callable
@@ -21,7 +20,6 @@ from services.runtime.tracing import configure_tracing, end_tracing
 GRACE_S = 10
 LAME_DUCK_S = 0.5
 BACKLOG = 2048
-GC_ALLOCATIONS = 10_000
 
 log = structlog.get_logger(__name__)
 
@@ -32,8 +30,6 @@ def serve_gateway(settings: GatewaySettings) -> None:
     configure_tracing("gateway", settings.otlp_endpoint, settings.trace_ratio)
     for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn takes them, and raises them again when it has ended
         signal.signal(number, lambda *_: None)
-    gc.freeze()  # what is here now stays: to look through it again and again would take a tenth of the time
-    gc.set_threshold(GC_ALLOCATIONS, 20, 20)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(settings))
     end_tracing()

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -14,6 +13,7 @@ import structlog
 from prometheus_client.multiprocess import mark_process_dead
 
 from services.gateway.settings import GatewaySettings
+from services.platform.ports import check_port
 from services.platform.process import die_with_parent
 from services.runtime.telemetry import configure_logging
 
@@ -32,8 +32,11 @@ def serve_workers(settings: GatewaySettings) -> None:
         RuntimeError: a port is taken, or a worker cannot start.
     """
     configure_logging("gateway", settings.log_level)
-    for port in (settings.rest_port, settings.grpc_port):
-        _check_port(settings.host, port)
+    for port in (settings.rest_port, settings.grpc_port):  # workers share them among themselves, not with a stranger
+        try:
+            check_port(settings.host, port)
+        except OSError as error:
+            raise RuntimeError(f"the port {port} on {settings.host}: {error.strerror}") from None
     with tempfile.TemporaryDirectory(prefix="seqserve-metrics-") as folder:
         _Workers(settings, Path(folder)).run()
 
@@ -93,13 +96,3 @@ class _Workers:
             except subprocess.TimeoutExpired:
                 worker.kill()
                 worker.wait()
-
-
-def _check_port(host: str, port: int) -> None:
-    """Workers share a port among themselves, not with a stranger."""
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise RuntimeError(f"the port {port} on {host}: {error.strerror}") from None

@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -21,6 +20,7 @@ from rich.console import Console
 
 from services.platform import ray_cluster
 from services.platform.examples import show_examples
+from services.platform.ports import check_port
 from services.platform.process import die_with_parent, stop_process
 from services.platform.redis_server import start_redis
 
@@ -188,14 +188,12 @@ def _watch(gateway: subprocess.Popen[bytes], console: Console) -> None:
 
 
 def _check_port(host: str, port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise PlatformError(
-                f"port {port} on {host} is taken ({error.strerror}); choose others with --rest-port and --grpc-port"
-            ) from None
+    try:
+        check_port(host, port)
+    except OSError as error:
+        raise PlatformError(
+            f"port {port} on {host} is taken ({error.strerror}); choose others with --rest-port and --grpc-port"
+        ) from None
 
 
 def _discard(state_dir: Path) -> None:

@@ -5,7 +5,7 @@ return: Ray Serve replaces the code of a raised exception by INTERNAL and shows 
 """
 
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol, TypeVar
 
 import grpc
@@ -53,10 +53,11 @@ def unary(response_type: type[Response]) -> Callable[[Method[Response]], Rpc]:
 
     def wrap(method: Method[Response]) -> Rpc:
         async def call(self: Any, request: Any, grpc_context: RpcContext) -> Response:
-            structlog.contextvars.bind_contextvars(request_id=request_id(grpc_context))
+            metadata = dict(grpc_context.invocation_metadata())
+            structlog.contextvars.bind_contextvars(request_id=metadata.get(REQUEST_ID_KEY, ""))
             try:
-                with trace_span(method.__name__, SpanKind.SERVER, dict(grpc_context.invocation_metadata())):
-                    return await method(self, request, read_caller(grpc_context))
+                with trace_span(method.__name__, SpanKind.SERVER, metadata):
+                    return await method(self, request, read_caller(metadata))
             except ServiceError as error:
                 set_error(grpc_context, error)
             except Exception:
@@ -71,17 +72,11 @@ def unary(response_type: type[Response]) -> Callable[[Method[Response]], Rpc]:
     return wrap
 
 
-def read_caller(context: RpcContext) -> Caller:
+def read_caller(metadata: Mapping[str, str]) -> Caller:
     """What the caller said in its metadata."""
-    metadata = dict(context.invocation_metadata())
     timeout_ms = metadata.get(TIMEOUT_KEY, "")
     deadline = Deadline.after(int(timeout_ms) / 1000) if timeout_ms.isdigit() else None
     return Caller(deadline, metadata.get(VERSION_KEY, ""))
-
-
-def request_id(context: RpcContext) -> str:
-    """Request id that the caller sent along; empty if there is none."""
-    return next((value for key, value in context.invocation_metadata() if key == REQUEST_ID_KEY), "")
 
 
 def set_error(context: RpcContext, error: ServiceError, *metadata: tuple[str, str]) -> None:

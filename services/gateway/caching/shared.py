@@ -5,7 +5,7 @@ While Redis does not answer, every key is ours to compute.
 
 import asyncio
 import random
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from enum import Enum
 from typing import Any
 
@@ -28,6 +28,17 @@ for i = 1, #KEYS, 2 do
   found[#found + 1] = entry
 end
 return found
+"""
+# KEYS: entry and lease of each item; ARGV: our token, then the value and the life in ms of each. Where an entry is
+# refused (no memory), the script fails once all leases are given back.
+KEEP = """
+local refused
+for i = 1, #KEYS, 2 do
+  local kept = redis.pcall('SET', KEYS[i], ARGV[i + 1], 'PX', ARGV[i + 2])
+  if kept.err then refused = kept end
+  if redis.call('GET', KEYS[i + 1]) == ARGV[1] then redis.call('DEL', KEYS[i + 1]) end
+end
+return refused
 """
 # KEYS: leases; ARGV: our token, the lease in ms (0 gives it back).
 RENEW = """
@@ -61,12 +72,13 @@ class SharedCache:
         self._redis, self._ttl_s, self._max_item_bytes = redis, ttl_s, max_item_bytes
         self.lease_s = lease_s
         self._claim = redis.client.register_script(CLAIM)
+        self._keep = redis.client.register_script(KEEP)
         self._renew = redis.client.register_script(RENEW)
         self._background: set[asyncio.Task[None]] = set()
 
     async def claim(self, keys: Sequence[str], token: str) -> list[Entry | Claim]:
         """Looks entries up, and takes the lease of those that are not there, unless somebody has it."""
-        names = [name for key in keys for name in (_entry_name(key), _lease_name(key))]
+        names = _names_of(keys)
         found = await self._redis.ask("claim", lambda: self._claim(names, [token, int(self.lease_s * 1000)]))
         if found is None:
             return [Claim.OURS] * len(keys)
@@ -80,7 +92,13 @@ class SharedCache:
 
     def keep(self, entries: Mapping[str, Entry], token: str) -> None:
         """Writes entries and gives their leases back, in the background."""
-        self._spawn(self._keep(entries, token))
+        small = {key: entry for key, entry in entries.items() if len(entry.payload) <= self._max_item_bytes}
+        if large := entries.keys() - small.keys():
+            REDIS_FAILURES.labels("put", "too large").inc(len(large))
+            self.release(list(large), token)
+        if small:
+            values = [part for entry in small.values() for part in (entry.to_bytes(), self._draw_ttl_ms())]
+            self._spawn(self._redis.ask("put", lambda: self._keep(_names_of(small), [token, *values])))
 
     def release(self, keys: Sequence[str], token: str) -> None:
         """Gives leases back, in the background."""
@@ -92,17 +110,8 @@ class SharedCache:
         if self._background:
             await asyncio.wait(self._background, timeout=1)
 
-    async def _keep(self, entries: Mapping[str, Entry], token: str) -> None:
-        small = {key: entry for key, entry in entries.items() if len(entry.payload) <= self._max_item_bytes}
-        if len(small) < len(entries):
-            REDIS_FAILURES.labels("put", "too large").inc(len(entries) - len(small))
-        pipeline = self._redis.client.pipeline(transaction=False)
-        for key, entry in small.items():
-            ttl_ms = int(self._ttl_s * 1000 * random.uniform(1 - JITTER, 1 + JITTER))  # noqa: S311
-            pipeline.set(_entry_name(key), entry.to_bytes(), px=ttl_ms)
-        if small:
-            await self._redis.ask("put", pipeline.execute)
-        await self._redis.ask("release", lambda: self._renew([_lease_name(key) for key in entries], [token, 0]))
+    def _draw_ttl_ms(self) -> int:
+        return int(self._ttl_s * 1000 * random.uniform(1 - JITTER, 1 + JITTER))  # noqa: S311
 
     def _spawn(self, work: Coroutine[Any, Any, Any]) -> None:
         if len(self._background) >= MAX_BACKGROUND:
@@ -112,6 +121,10 @@ class SharedCache:
         task = asyncio.create_task(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
+
+
+def _names_of(keys: Iterable[str]) -> list[str]:
+    return [name for key in keys for name in (_entry_name(key), _lease_name(key))]
 
 
 def _entry_name(key: str) -> str:

@@ -14,9 +14,8 @@ from seqserve.oip.v1 import repository_pb2 as repository_pb
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from services.gateway.call import Call
+from services.gateway.call import CACHE_KEY, Call
 from services.gateway.catalogue import Catalogue
-from services.gateway.middleware import CACHE_HEADER
 from services.gateway.oip import operations
 from services.gateway.oip.compression import choose_encoding, compress, decompress
 from services.gateway.oip.inference import infer
@@ -119,7 +118,7 @@ async def infer_model(request: Request, model: str) -> Response:
     asked = read_body(model, _version(request), body, request.headers.get(HEADER_LENGTH))
     answer = await infer(catalogue_of(request), asked.query, read_call(request))
     content, header_length = write_body(asked, answer.response)
-    headers = {CACHE_HEADER: answer.cache, "vary": "accept-encoding"}
+    headers = {CACHE_KEY: answer.cache, "vary": "accept-encoding"}
     if header_length is not None:
         headers[HEADER_LENGTH] = str(header_length)
     if encoding := choose_encoding(request.headers.get("accept-encoding", ""), len(content)):

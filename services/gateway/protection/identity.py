@@ -34,11 +34,6 @@ class Identity:
         self._ring = KeyRing(read_keys(file)) if file else None
         self._state = _state_of(file) if file else None
 
-    @property
-    def is_open(self) -> bool:
-        """Everybody is let in."""
-        return self._ring is None
-
     def find(self, headers: Mapping[str, str]) -> Client:
         """Who sent a request, by its `authorization: Bearer` or `x-api-key`.
 

@@ -6,7 +6,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from seqserve.tfserving.v1 import model_pb2, prediction_pb2
 
-from services.gateway.middleware import CACHE_HEADER
+from services.gateway.call import CACHE_KEY
 from services.gateway.protocol_route import ProtocolRoute, catalogue_of, read_call
 from services.gateway.tfserving.classification import classify, regress
 from services.gateway.tfserving.json_arrays import show
@@ -69,7 +69,7 @@ async def infer_json(request: Request) -> Response:
         raise InvalidInput(f"'signature_name' key must be a string value; got {show(signature)}")
     spec.signature_name = signature
     answer, cache = await run(request, spec, body)
-    return Response(json.dumps(answer), media_type="application/json", headers={CACHE_HEADER: cache})
+    return Response(json.dumps(answer), media_type="application/json", headers={CACHE_KEY: cache})
 
 
 @router.get("/v1/models/{name}")
