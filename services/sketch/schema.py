@@ -12,7 +12,7 @@ MAX_STROKES = 1_000
 MAX_POINTS = 10_000
 
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
-Axis = Annotated[list[Number], Field(min_length=2, max_length=MAX_POINTS)]
+Axis = Annotated[list[Number], Field(min_length=1, max_length=MAX_POINTS)]
 Stroke = Annotated[list[Axis], Field(min_length=2, max_length=3)]
 Stroke3Row = tuple[Number, Number, Annotated[int, Field(strict=True, ge=0, le=1)]]
 
@@ -132,4 +132,4 @@ def _strokes_of(rows: list[Stroke3Row]) -> list[list[list[float]]]:
         strokes[-1][0].append(x)
         strokes[-1][1].append(y)
         pen_up = pen == 1
-    return [[xs, ys] if len(xs) > 1 else [xs * 2, ys * 2] for xs, ys in strokes]  # SketchRNN keeps dots
+    return strokes

@@ -19,8 +19,8 @@ SKETCH, FORECAST, VIDEO = "/v1/sketches:classify", "/v1/series:forecast", "/v1/v
 
 REST_CASES = [
     (SKETCH, {"strokes": []}, 400, "strokes", "at least 1 item"),
-    (SKETCH, {"strokes": [[[1], [1]]]}, 400, "strokes[0][0]", "at least 2 items"),
-    (SKETCH, {"strokes": [LINE, [[1], [1]]]}, 400, "strokes[1][0]", "at least 2 items"),
+    (SKETCH, {"strokes": [[[], []]]}, 400, "strokes[0][0]", "at least 1 item"),
+    (SKETCH, {"strokes": [LINE, [[], []]]}, 400, "strokes[1][0]", "at least 1 item"),
     (SKETCH, {"strokes": [[[0, math.nan], [0, 1]]]}, 400, "strokes[0][0][1]", "finite number, got nan"),
     (SKETCH, {"strokes": [[[1, 1], [1, 1]]]}, 400, "strokes", "extent"),
     (SKETCH, {"strokes": [[list(range(10_001))] * 2]}, 400, "strokes[0][0]", "at most 10000 items"),
@@ -138,7 +138,7 @@ def forecast_request(values=(1.0,) * 30, start="2020-01-01", **options):
 GRPC_CASES = [
     ("sketch", sketch_pb.ClassifySketchRequest(), "sketches", "at least 1 item"),
     ("sketch", sketch_request(), "sketches[0].strokes", "at least 1 item"),
-    ("sketch", sketch_request(([1], [1])), "sketches[0].strokes[0][0]", "at least 2 items"),
+    ("sketch", sketch_request(([], [])), "sketches[0].strokes[0][0]", "at least 1 item"),
     ("sketch", sketch_request(([1, math.nan], [1, 2])), "sketches[0].strokes[0][0][1]", "finite"),
     ("sketch", sketch_request(([1, 2], [1, 2, 3])), "sketches[0]", "2 x and 3 y"),
     ("sketch", sketch_request(([1, 1], [1, 1])), "sketches[0].strokes", "extent"),

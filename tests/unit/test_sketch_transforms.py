@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from services.runtime.errors import InvalidInput
 from services.sketch.transforms import InkOptions, rank_classes, to_ink, to_rows
+from training.sketch.ink import thin
 
 OPTIONS = InkOptions(max_points=64, box=255, simplify_tolerance=2.0)
 
@@ -41,11 +42,40 @@ def test_ink_does_not_depend_on_position_and_size():
     assert np.array_equal(to_ink([(x, y)], OPTIONS, "s"), to_ink([(x * 8 + 5, y * 8 - 3)], OPTIONS, "s"))
 
 
+def test_a_drawing_that_is_simplified_already_stays_as_it_is():
+    drawing = [stroke((3, 7), (255, 9), (130, 200)), stroke((40, 40))]
+    assert to_ink(drawing, OPTIONS, "s").tolist() == [[3, 7, 0], [255, 9, 0], [130, 200, 1], [40, 40, 1]]
+    elsewhere = to_ink([(x - 100, y + 40) for x, y in drawing], OPTIONS, "s")
+    assert elsewhere[:, 0].tolist() == [-97, 155, 30, -60]
+
+
+@pytest.mark.parametrize("change", [lambda p: p * 0.5, lambda p: p * 2, lambda p: p + 0.25])
+def test_any_other_form_is_simplified(change):
+    drawing = [stroke((0, 0), (255, 0), (130, 200)), stroke((40, 40))]
+    ink = to_ink([(change(x), change(y)) for x, y in drawing], OPTIONS, "s")
+    assert ink[:3].tolist() == [[0, 0, 0], [255, 0, 0], [130, 200, 1]]
+    assert ink[3:, :2].tolist() == [[40, 40]] * 2
+
+
+def test_many_points_on_a_line_of_whole_numbers_are_not_simplified_yet():
+    x = np.arange(0.0, 256)
+    assert to_ink([(x, x)], OPTIONS, "s")[:, :2].tolist() == [[0, 0], [255, 255]]
+
+
+def test_long_drawings_are_thinned_as_in_training():
+    rng = np.random.default_rng(0)
+    ink = np.column_stack([rng.integers(0, 256, (300, 2)), rng.random(300) < 0.1]).astype(np.float32)
+    ink[[0, 1, -1]] = [[0, 0, 0], [255, 255, 0], [9, 9, 1]]
+    strokes = [(s[:, 0], s[:, 1]) for s in np.split(ink, np.flatnonzero(ink[:-1, 2]) + 1)]
+    assert np.array_equal(to_ink(strokes, OPTIONS, "s"), thin(ink, OPTIONS.max_points))
+
+
 @pytest.mark.parametrize(
     ("strokes", "field", "said"),
     [
         ([], "s.strokes", "0 strokes; at least 1"),
-        ([stroke((1, 1))], "s.strokes[0]", "1 points; at least 2"),
+        ([(np.array([]), np.array([]))], "s.strokes[0]", "0 points; at least 1"),
+        ([stroke((1, 1))], "s.strokes", "extent"),
         ([(np.array([1.0, 2]), np.array([1.0]))], "s.strokes[0]", "2 x and 1 y"),
         ([stroke((1, np.nan), (2, 2))], "s.strokes", "not a finite number"),
         ([stroke((1, 1), (1, 1))], "s.strokes", "extent"),
