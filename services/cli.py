@@ -1,34 +1,26 @@
 """The `seqserve` command."""
 
-import sys
-from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from services.keys import app as keys_app
+from services.terminal import MODELS_DIR, console, fail
+from services.training_cli import app as training_app
 
 if TYPE_CHECKING:
     from services.client.channel import ClientOptions
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Inference for sequence models.")
-console = Console(highlight=False)
-
-MODELS_DIR = Path(__file__).resolve().parent.parent / "models"
-RECIPES = ("sketch", "forecast", "video")
-
 app.add_typer(keys_app, name="keys")
+app.add_typer(training_app)
 
 Target = Annotated[str, typer.Option(help="host:port of a running platform's gRPC door")]
 Key = Annotated[str, typer.Option("--api-key", envvar="SEQSERVE_API_KEY", help="where the platform asks for one")]
 Ca = Annotated[Path | None, typer.Option("--tls-ca", help="PEM of the authority to trust; encrypts the call")]
 Certificate = Annotated[Path | None, typer.Option("--tls-certificate", help="PEM of your own certificate, for mTLS")]
 CertificateKey = Annotated[Path | None, typer.Option("--tls-key", help="PEM of its key")]
-Recipe = Annotated[str, typer.Argument(help="sketch, forecast or video", metavar="RECIPE")]
-Data = Annotated[Path | None, typer.Option("--data", help="folder of the data; synthetic data without it")]
 
 
 @app.command()
@@ -78,7 +70,7 @@ def up(
         )
         run_platform(options, console)
     except (PlatformError, OSError, ValueError) as error:
-        _fail(str(error))
+        fail(str(error))
 
 
 @app.command()
@@ -97,49 +89,7 @@ def gateway() -> None:
 
             serve_gateway(settings)
     except (RuntimeError, ValueError, OSError) as error:
-        _fail(str(error))
-
-
-@app.command()
-def train(
-    recipe: Recipe,
-    preset: Annotated[str, typer.Option(help="named configuration")] = "smoke",
-    data: Data = None,
-    models: Annotated[Path, typer.Option(help="folder that the new version is written to")] = Path("runs/models"),
-    runs: Annotated[Path, typer.Option(help="folder of the run's record")] = Path("runs"),
-) -> None:
-    """Train, evaluate and export a model as its next version."""
-    module = _import_recipe(recipe, "config")
-    if preset not in module.PRESETS:
-        _fail(f"no preset '{preset}' for {recipe}; there are {', '.join(module.PRESETS)}")
-    folder = _import_recipe(recipe, "train").train(module.PRESETS[preset], data, runs, models)
-    console.print(f"exported {folder}")
-
-
-@app.command()
-def evaluate(
-    recipe: Recipe,
-    model: Annotated[Path, typer.Option("--model", help="folder of one version")],
-    data: Data = None,
-) -> None:
-    """Measure an exported model."""
-    for name, value in _import_recipe(recipe, "evaluate").evaluate(model, data).items():
-        console.print(f"{name:32} {value:.4f}")
-
-
-@app.command()
-def measure(
-    model: Annotated[Path, typer.Option("--model", help="folder of one version")],
-    rounds: Annotated[int, typer.Option(help="timed calls of each graph in each cell", min=1)] = 30,
-    threads: Annotated[int, typer.Option(help="TensorFlow's threads; 0 leaves it to TensorFlow", min=0)] = 1,
-) -> None:
-    """Measure on this machine which graph is fastest at which batch size and length; rewrites the manifest."""
-    try:
-        cells = import_module("training.recipe.measure").measure_version(model, rounds, threads)
-    except (OSError, ValueError) as error:
-        _fail(str(error))
-    for cell in cells:
-        console.print("  ".join(f"{name} {value}" for name, value in cell.items()))
+        fail(str(error))
 
 
 @app.command()
@@ -158,7 +108,7 @@ def configure(
         options = _client_options(api_key, tls_ca, tls_certificate, tls_key)
         console.print(configure_platform(file, target, options))
     except (OSError, ValueError) as error:
-        _fail(str(error))
+        fail(str(error))
 
 
 @app.command()
@@ -180,7 +130,7 @@ def predict(
         options = _client_options(api_key, tls_ca, tls_certificate, tls_key)
         console.print(predict_file(service, file, target, limit, options))
     except (CallError, OSError, ValueError) as error:
-        _fail(str(error))
+        fail(str(error))
 
 
 @app.command()
@@ -206,18 +156,6 @@ def _client_options(
         return ClientOptions(api_key=api_key)
     roots, chain, key = (file.read_bytes() if file else None for file in (tls_ca, tls_certificate, tls_key))
     return ClientOptions(api_key=api_key, tls=Tls(roots, chain, key))
-
-
-def _import_recipe(recipe: str, module: str) -> ModuleType:
-
-    if recipe not in RECIPES:
-        _fail(f"no recipe '{recipe}'; there are {', '.join(RECIPES)}")
-    return import_module(f"training.{recipe}.{module}")
-
-
-def _fail(message: str) -> None:
-    console.print(message, style="red", soft_wrap=True, markup=False)
-    sys.exit(1)
 
 
 def main() -> None:

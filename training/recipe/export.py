@@ -13,7 +13,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,6 +29,7 @@ from training.recipe.timing import time_lattice
 
 MANIFEST_FORMAT = 2
 SIGNATURE = "serving_default"
+_TOLD_BATCHES = (1, 32)
 GOLDEN_TOLERANCE = 1e-4  # CPUs differ in the order of their sums
 
 Tensors = dict[str, tf.Tensor]
@@ -48,15 +49,17 @@ class Export:
         options: what the service's transforms must know (lengths, frame sizes, quantile levels).
         metrics: what the model reached, by metric name.
         data: where the training data came from, with licences.
-        card: text of the model card, Markdown.
+        card: metrics, with latencies -> text of the model card, Markdown.
         labels: class labels in the order of the outputs; empty for a forecaster.
         padded_input: input whose axis 1 is time and may be padded; "" where there is none.
         lengths_input: input that tells each row's true length, int [batch]; "" where there is none.
         lengths: padded lengths that are served, rising; (0,) where there is no padded input.
+        typical_length: of a row; latencies are told for the served length that holds it.
         batches: batch sizes that are tried, rising; those that bring no more rows per second are left out.
         rounds: timed calls of each graph in each cell of batch and length.
         classify_output: output with one score per label; "" where there is none.
         regress_output: output with the value that the model predicts; "" where there is none.
+        check: called with the folder of the SavedModel before anything is published; raises where it should not be.
     """
 
     name: str
@@ -68,15 +71,17 @@ class Export:
     options: Mapping[str, Any]
     metrics: Mapping[str, float]
     data: str
-    card: str
+    card: Callable[[Mapping[str, float]], str]
     labels: tuple[str, ...] = ()
     padded_input: str = ""
     lengths_input: str = ""
     lengths: tuple[int, ...] = (0,)
+    typical_length: int = 0
     batches: tuple[int, ...] = BATCHES
     rounds: int = 30
     classify_output: str = ""
     regress_output: str = ""
+    check: Callable[[Path], None] = lambda folder: None
 
 
 def export_model(export: Export, models_dir: Path) -> Path:
@@ -89,22 +94,28 @@ def export_model(export: Export, models_dir: Path) -> Path:
     version = 1 + max((int(p.name) for p in home.iterdir() if p.name.isdigit()), default=0)
     draft = home / f".draft-{version}-{os.getpid()}"
     try:
-        _write_saved_model(export, draft)
+        write_saved_model(export.model, export.serve, export.inputs, draft)
+        export.check(draft)
         loaded = tf.saved_model.load(str(draft))
         signature = loaded.signatures[SIGNATURE]
         _write_golden(export, signature, draft)
-        (draft / "model_card.md").write_text(export.card)
-        write_manifest(draft / "manifest.json", _manifest(export, signature, draft))
+        lattice = _lattice(export, signature)
+        metrics = dict(export.metrics) | _latencies(lattice["cells"], export.typical_length)
+        (draft / "model_card.md").write_text(export.card(metrics))
+        write_manifest(draft / "manifest.json", _manifest(export, signature, draft, lattice, metrics))
         return draft.rename(home / str(version))
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 
 
-def _write_saved_model(export: Export, folder: Path) -> None:
+def write_saved_model(
+    model: keras.Model, serve: Callable[[Tensors], Tensors], inputs: Mapping[str, tf.TensorSpec], folder: Path
+) -> None:
+    """Writes only the SavedModel, with `serve` as its one signature."""
     archive = keras.export.ExportArchive()
-    archive.track(export.model)
-    specs = {n: tf.TensorSpec(s.shape, s.dtype, name=n) for n, s in export.inputs.items()}
-    archive.add_endpoint(SIGNATURE, export.serve, input_signature=[specs])
+    archive.track(model)
+    specs = {n: tf.TensorSpec(s.shape, s.dtype, name=n) for n, s in inputs.items()}
+    archive.add_endpoint(SIGNATURE, serve, input_signature=[specs])
     archive.write_out(str(folder), verbose=False)
 
 
@@ -116,7 +127,9 @@ def _write_golden(export: Export, signature: Callable[..., Tensors], folder: Pat
     np.savez_compressed(folder / "golden.npz", **arrays)  # type: ignore[arg-type]
 
 
-def _manifest(export: Export, signature: Any, folder: Path) -> dict[str, Any]:
+def _manifest(
+    export: Export, signature: Any, folder: Path, lattice: Mapping[str, Any], metrics: Mapping[str, float]
+) -> dict[str, Any]:
     files = {str(p.relative_to(folder)): _sha256(p) for p in sorted(folder.rglob("*")) if p.is_file()}
     _, input_specs = signature.structured_input_signature
     return {
@@ -133,14 +146,33 @@ def _manifest(export: Export, signature: Any, folder: Path) -> dict[str, Any]:
         },
         "labels": list(export.labels),
         "options": dict(export.options),
-        "lattice": _lattice(export, signature),
+        "lattice": dict(lattice),
         "classify_output": export.classify_output,
         "regress_output": export.regress_output,
-        "metrics": {n: round(float(v), 6) for n, v in export.metrics.items()},
+        "metrics": {n: round(float(v), 6) for n, v in metrics.items()},
         "data": export.data,
         "golden_tolerance": GOLDEN_TOLERANCE,
         "digest": hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest(),
         "files": files,
+    }
+
+
+def read_costs(folder: Path) -> dict[str, float]:
+    """What serving an exported version takes: latency_ms_batch<n> for one row and for 32, size_bytes of its files."""
+    metrics = json.loads((folder / "manifest.json").read_text())["metrics"]
+    size_bytes = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    latencies = {name: value for name, value in metrics.items() if name.startswith("latency_ms")}
+    return latencies | {"size_bytes": float(size_bytes)}
+
+
+def _latencies(cells: Sequence[Mapping[str, Any]], typical_length: int) -> dict[str, float]:
+    """Time of one call of the graph that is served, for rows of typical length."""
+    lengths = sorted({cell["length"] for cell in cells})
+    length = next((each for each in lengths if each >= typical_length), lengths[-1])
+    return {
+        f"latency_ms_batch{cell['batch']}": cell[f"{cell['graph']}_ms"]
+        for cell in cells
+        if cell["length"] == length and cell["batch"] in _TOLD_BATCHES
     }
 
 

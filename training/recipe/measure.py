@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from training.recipe.errors import ConfigError
 from training.recipe.lattice import list_cells
 from training.recipe.manifest import write_manifest
 from training.recipe.timing import time_lattice
@@ -25,14 +26,14 @@ def measure_version(folder: Path, rounds: int, threads: int = 0) -> list[dict[st
     Raises:
         FileNotFoundError: the folder has no manifest.
         RuntimeError: TensorFlow is in use already and has other threads.
-        ValueError: the manifest tells no lattice.
+        ConfigError: the manifest tells no lattice.
     """
     path = folder / "manifest.json"
     if not path.is_file():
         raise FileNotFoundError(f"{folder} holds no manifest.json; give the folder of one version")
     manifest = json.loads(path.read_text())
     if "lattice" not in manifest:
-        raise ValueError(f"{path} has no lattice; export the model again with `seqserve train {manifest['name']}`")
+        raise ConfigError(f"{path} has no lattice; export the model again with `seqserve train {manifest['name']}`")
     if threads:
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(threads)
