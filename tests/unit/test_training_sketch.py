@@ -1,32 +1,27 @@
-"""The sketch recipe: reading drawings, altering them, the model, and the bundled artifact."""
+"""The sketch recipe: altering drawings, the model, and the bundled artifact."""
 
-import dataclasses
 import json
-import pickle
-import zipfile
+import shutil
 from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
+from training.recipe.config import override_values
+from training.recipe.errors import PublicationError
+from training.recipe.report.calibration import apply_temperature, fit_temperature
+from training.recipe.report.measures import measure
+from training.recipe.run import Run, read_history, start_run
 from training.sketch.augmentation import augment
-from training.sketch.config import PRESETS, Augmentation
-from training.sketch.data import (
-    draw_dataset,
-    ink_from_stroke3,
-    ink_from_strokes,
-    load_dataset,
-    pad_inks,
-    thin,
-)
-from training.sketch.evaluate import Predict, class_f1, evaluate, load_predict, measure, predict_all
-from training.sketch.model import BidirectionalGRU
+from training.sketch.config import PRESETS, Augmentation, Config
+from training.sketch.data import draw_dataset
+from training.sketch.evaluate import Predict, evaluate, load_predict, predict_all
+from training.sketch.export import export
+from training.sketch.ink import pad_inks
+from training.sketch.judgement import read_answers
 from training.sketch.outside import load_outside
-from training.sketch.sketchrnn import read_sketchrnn
 from training.sketch.synthetic import SHAPES
-from training.sketch.train import train
+from training.sketch.train import open_dataset, train
 
 
 @pytest.fixture(scope="module")
@@ -43,91 +38,6 @@ def predict(bundled: Path) -> Predict:
 def inks(bundled: Path) -> list[np.ndarray]:
     golden = np.load(bundled / "golden.npz")
     return [ink[:n] for ink, n in zip(golden["in.ink"], golden["in.lengths"], strict=True)]
-
-
-def write_npz(path: Path, payload: bytes) -> None:
-    header = (
-        b"\x93NUMPY\x01\x00\x46\x00" + b"{'descr': '|O', 'fortran_order': False, 'shape': (1,), }".ljust(69) + b"\n"
-    )
-    with zipfile.ZipFile(path, "w") as archive:
-        for split in ("train", "valid", "test"):
-            archive.writestr(f"{split}.npy", header + payload)
-
-
-def test_reads_the_official_splits(shared_data: Path) -> None:
-    dataset = load_dataset(shared_data / "sketch" / "sketchrnn_npz", max_points=256)
-    assert len(dataset.labels) == 20
-    assert "alarm clock" in dataset.labels
-    assert {s: len(d.inks) for s, d in dataset.splits.items()} == {
-        "train": 11200,
-        "valid": 1400,
-        "test": 1400,
-    }
-    assert np.bincount(dataset.splits["test"].classes).tolist() == [70] * 20
-    ink = dataset.splits["test"].inks[0]
-    assert ink.dtype == np.float32
-    assert ink.shape[1] == 3
-    assert ink[-1, 2] == 1
-    assert ink[:, :2].min() >= -8
-    assert ink[:, :2].max() <= 263
-
-
-def test_reads_files_pickled_by_python_2(shared_data: Path) -> None:
-    splits = read_sketchrnn(shared_data / "sketch" / "format_samples" / "omniglot.npz")
-    assert {s: len(d) for s, d in splits.items()} == {"train": 30000, "valid": 1000, "test": 1000}
-
-
-def test_reads_simplified_ndjson(shared_data: Path) -> None:
-    folder = shared_data / "sketch" / "simplified_ndjson"
-    dataset = load_dataset(folder, max_points=256, labels=["pig", "alarm clock"])
-    assert dataset.labels == ("pig", "alarm clock")
-    assert sum(len(d.inks) for d in dataset.splits.values()) == 50
-    first = json.loads((folder / "pig.ndjson").read_text().splitlines()[0])
-    points = sum(len(stroke[0]) for stroke in first["drawing"])
-    every = [ink for d in dataset.splits.values() for ink in d.inks]
-    assert any(len(ink) == points and ink[:, 2].sum() == len(first["drawing"]) for ink in every)
-
-
-def test_a_file_that_asks_for_code_is_refused(tmp_path: Path) -> None:
-    class Bomb:
-        def __reduce__(self) -> tuple[object, tuple[Path]]:
-            return Path.touch, (tmp_path / "ran",)
-
-    write_npz(tmp_path / "bomb.npz", pickle.dumps(Bomb()))
-    with pytest.raises(pickle.UnpicklingError):
-        read_sketchrnn(tmp_path / "bomb.npz")
-    assert not (tmp_path / "ran").exists()
-
-
-def test_a_drawing_of_another_shape_is_refused(tmp_path: Path) -> None:
-    drawings = np.empty(1, object)
-    drawings[0] = np.zeros((4, 2), np.int16)
-    np.savez(tmp_path / "odd.npz", train=drawings, valid=drawings, test=drawings)
-    with pytest.raises(ValueError, match=r"\(4, 2\)"):
-        read_sketchrnn(tmp_path / "odd.npz")
-
-
-def test_missing_files_are_named(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"no \.npz"):
-        load_dataset(tmp_path, 256)
-
-
-def test_both_layouts_give_the_same_ink() -> None:
-    strokes = [[[0, 10, 10], [5, 5, 20]], [[3, 4], [7, 9]]]
-    stroke3 = np.array([[0, 5, 0], [10, 0, 0], [0, 15, 1], [-7, -13, 0], [1, 2, 1]])
-    expected = [[0, 5, 0], [10, 5, 0], [10, 20, 1], [3, 7, 0], [4, 9, 1]]
-    assert ink_from_strokes(strokes).tolist() == expected
-    assert ink_from_stroke3(stroke3).tolist() == expected
-
-
-def test_thinning_keeps_ends_of_strokes() -> None:
-    strokes = [[list(range(100)), [0] * 100], [list(range(50)), [1] * 50]]
-    thinned = thin(ink_from_strokes(strokes), 30)
-    assert len(thinned) == 30
-    assert thinned[:, 2].sum() == 2
-    assert thinned[0].tolist() == [0, 0, 0]
-    assert thinned[-1].tolist() == [49, 1, 1]
-    assert np.all(np.diff(thinned[:, 1])[thinned[:-1, 2] == 1] == 1)
 
 
 def test_augmentation_keeps_the_layout() -> None:
@@ -150,30 +60,6 @@ def test_augmentation_of_nothing_changes_nothing() -> None:
     same, kept = augment(ink, lengths, nothing, np.random.default_rng(0))
     assert np.array_equal(kept, lengths)
     np.testing.assert_allclose(same, ink, atol=1e-4)
-
-
-def test_bidirectional_gru_equals_that_of_keras() -> None:
-    ours, length = BidirectionalGRU(6), 9
-    x = np.random.default_rng(0).normal(size=(2, length, 4)).astype(np.float32)
-    ours(x, tf.constant([length, length]))
-    theirs = keras.layers.Bidirectional(keras.layers.GRU(6, return_sequences=True))
-    theirs(x)
-    bias = np.random.default_rng(1).normal(size=(2, 1, 18))
-    ours.bias.assign(bias)
-    weights = []
-    for way, (w, b) in enumerate(zip(np.split(ours.project.kernel.numpy(), 2, axis=1), bias, strict=True)):
-        weights += [w, ours.kernel.numpy()[way], np.concatenate([np.zeros((1, 18)), b])]
-    theirs.set_weights(weights)
-    np.testing.assert_allclose(ours(x, tf.constant([length, length])), theirs(x), atol=1e-5)
-
-
-def test_measures() -> None:
-    probabilities = np.array([[0.8, 0.1, 0.1], [0.3, 0.6, 0.1], [0.2, 0.5, 0.3], [0.1, 0.2, 0.7]])
-    measured = measure(probabilities, np.array([0, 0, 2, 2]))
-    assert measured["top1"] == 0.5
-    assert measured["top3"] == 1.0
-    assert class_f1(probabilities, np.array([0, 0, 2, 2])) == pytest.approx([2 / 3, 0, 2 / 3])
-    assert measured["ece"] == pytest.approx((0.2 + 0.6 + 0.5 + 0.3) / 4)
 
 
 def test_padding_changes_nothing(predict: Predict, inks: list[np.ndarray]) -> None:
@@ -251,15 +137,78 @@ def test_a_folder_without_neighbours_has_nothing_outside(tmp_path: Path) -> None
     assert load_outside(tmp_path / "drawings", ["pig"], 256) is None
 
 
-def test_the_recipe_runs_without_data(tmp_path: Path) -> None:
-    config = dataclasses.replace(PRESETS["smoke"], epochs=2, synthetic_per_class=60, batch_size=32)
-    folder = train(config, None, tmp_path / "runs", tmp_path / "models")
-    assert folder == tmp_path / "models" / "sketch" / "1"
-    manifest = json.loads((folder / "manifest.json").read_text())
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run on few shapes, trained for four epochs."""
+    config = override_values(PRESETS["smoke"], {"optimisation.epochs": 4, "synthetic_per_class": 60})
+    run = start_run("sketch", config, None, tmp_path_factory.mktemp("runs"))
+    train(config, None, run)
+    return run
+
+
+@pytest.fixture(scope="module")
+def exported(trained: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return export(trained, tmp_path_factory.mktemp("models"))
+
+
+def test_a_run_leaves_its_record(trained: Run) -> None:
+    history = read_history(trained.history)
+    assert history["epoch"].tolist() == [0, 1, 2, 3]
+    assert history["val_loss"][3] < history["val_loss"][0]
+    assert trained.metrics["labels"] == list(SHAPES)
+    assert trained.metrics["metrics"]["top1"] > 2 / len(SHAPES)
+    assert not trained.backup.exists()
+    figures = json.loads((trained.report / "report.json").read_text())
+    assert figures["metrics"]["top1"] == trained.metrics["metrics"]["top1"]
+    assert [row["fraction"] for row in figures["fractions"]] == [0.1, 0.25, 0.5, 0.75, 1.0]
+    assert "Worst mistakes" in (trained.report / "report.html").read_text()
+    assert any(trained.tensorboard.rglob("events.*"))
+
+
+def test_a_run_that_is_done_is_not_trained_again(trained: Run) -> None:
+    before = trained.weights.stat().st_mtime_ns, trained.history.read_text()
+    train(trained.read_config(Config), None, trained)
+    assert (trained.weights.stat().st_mtime_ns, trained.history.read_text()) == before
+
+
+def test_an_export_answers_as_the_model_that_was_judged(trained: Run, exported: Path) -> None:
+    dataset = open_dataset(trained.read_config(Config), None)
+    manifest = json.loads((exported / "manifest.json").read_text())
+    answers = read_answers(trained)
+    temperature = fit_temperature(answers["valid"], dataset.splits["valid"].classes)
+    assert manifest["options"]["temperature"] == pytest.approx(temperature)
+    served = predict_all(load_predict(exported), dataset.splits["test"])
+    np.testing.assert_allclose(served, apply_temperature(answers["test"], temperature), atol=1e-5)
+    assert evaluate(exported, None)["top1"] > 2 / len(SHAPES)
+
+
+def test_an_export_has_what_the_services_need(trained: Run, exported: Path) -> None:
+    config, manifest = trained.read_config(Config), json.loads((exported / "manifest.json").read_text())
+    assert exported.name == "1"
     assert manifest["labels"] == list(SHAPES)
     cells = manifest["lattice"]["cells"]
     assert {cell["batch"] for cell in cells} <= set(config.served_batches)
     assert max(cell["length"] for cell in cells) == config.max_points
-    history = next((tmp_path / "runs").rglob("history.csv")).read_text().splitlines()
-    assert len(history) == 1 + config.epochs
-    assert evaluate(folder, None)["top1"] > 2 / len(SHAPES)
+    latency = manifest["metrics"]["latency_ms_batch1"]
+    assert latency in {cell[f"{cell['graph']}_ms"] for cell in cells if cell["batch"] == 1}
+    card = (exported / "model_card.md").read_text()
+    assert f"| top1 | {manifest['metrics']['top1']:.4g} |" in card
+    assert "latency_ms_batch1" in (trained.report / "report.json").read_text()
+
+
+def test_a_worse_version_is_not_published(trained: Run, exported: Path, tmp_path: Path) -> None:
+    spoiled = Run(Path(shutil.copytree(trained.folder, tmp_path / "run")))
+    spoiled.record(trained.metrics | {"metrics": trained.metrics["metrics"] | {"top1": 0.01}})
+    home = exported.parent.parent
+    with pytest.raises(PublicationError, match=r"top1 0\.01 against .*--allow-worse"):
+        export(spoiled, home)
+    assert [p.name for p in (home / "sketch").iterdir()] == ["1"]
+
+
+def test_an_export_that_answers_differently_is_not_published(trained: Run, tmp_path: Path) -> None:
+    spoiled = Run(Path(shutil.copytree(trained.folder, tmp_path / "run")))
+    answers = read_answers(trained)
+    np.savez(spoiled.answers, **(answers | {"test": np.roll(answers["test"], 1, axis=1)}))
+    with pytest.raises(PublicationError, match="answers differently"):
+        export(spoiled, tmp_path / "models")
+    assert not list((tmp_path / "models" / "sketch").iterdir())

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from training.sketch.data import Drawings, ink_from_strokes, thin
+from training.sketch.drawings import Drawings, Inks
+from training.sketch.ink import ink_from_strokes, thin
 
 
 def load_outside(data_dir: Path, labels: Sequence[str], max_points: int) -> tuple[Drawings, float] | None:
@@ -22,12 +23,15 @@ def load_outside(data_dir: Path, labels: Sequence[str], max_points: int) -> tupl
         max_points: longer drawings are thinned to this many points.
 
     Returns:
-        The drawings, and their share of all drawings in those files; None where the two are absent.
+        The drawings, and their share of all drawings in those files; None where the two are absent or of other
+        classes.
     """
     folder, key_file = data_dir.parent / "simplified_ndjson", data_dir.parent / "key_ids.json"
     if not (folder.is_dir() and key_file.is_file()):
         return None
     keys = json.loads(key_file.read_text())
+    if data_dir.resolve() == folder.resolve() or not set(labels) <= set(keys):
+        return None
     inside = {key for label in labels for split in keys[label].values() for key in split}
     inks, classes, seen = [], [], 0
     for index, label in enumerate(labels):
@@ -36,4 +40,4 @@ def load_outside(data_dir: Path, labels: Sequence[str], max_points: int) -> tupl
             if record["key_id"] not in inside:
                 inks.append(thin(ink_from_strokes(record["drawing"]), max_points))
                 classes.append(index)
-    return Drawings(inks, np.array(classes, np.int32)), len(inks) / seen
+    return Drawings(Inks.pack(inks), np.array(classes, np.int32)), len(inks) / seen

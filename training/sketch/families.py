@@ -1,0 +1,70 @@
+"""Trains every family of models with several seeds and puts them into one table."""
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+
+from training.recipe.run import Run, start_run
+from training.sketch.config import FAMILIES, Config, Distillation
+from training.sketch.data import load_dataset
+
+STUDENT, _STUDIES, _TEACHES = "conv-bigru, distilled", "conv-bigru", "fusion"
+_SEEDS = (7, 8, 9)
+
+
+def train_families(data_dir: Path, runs_dir: Path, seeds: Sequence[int]) -> dict[str, list[Run]]:
+    """Trains what is not trained yet: each family, and a student of the fusion, with each seed.
+
+    Each run is a process of its own, so that all begin alike. Runs that were killed go on.
+
+    Returns the finished runs of each family, in the order of `seeds`.
+    """
+    runs: dict[str, list[Run]] = {name: [] for name in (*FAMILIES, STUDENT)}
+    for seed in seeds:
+        for name, config in FAMILIES.items():
+            runs[name].append(_train(name, replace(config, seed=seed), data_dir, runs_dir))
+        teacher = Distillation(teacher=str(runs[_TEACHES][-1].folder.resolve()))
+        taught = replace(FAMILIES[_STUDIES], seed=seed, distillation=teacher)
+        runs[STUDENT].append(_train(STUDENT, taught, data_dir, runs_dir))
+    return runs
+
+
+def main(
+    data: Annotated[Path, typer.Option(help="folder of the drawings")],
+    runs: Annotated[Path, typer.Option(help="folder of the runs; those that are there are not trained again")],
+    seeds: Annotated[list[int] | None, typer.Option(help="once per seed")] = None,
+    table: Annotated[Path, typer.Option(help="where the table goes")] = Path("docs/sketch-families.md"),
+) -> None:
+    """Trains all families and writes their table."""
+    trained = train_families(data, runs, seeds or _SEEDS)
+    from training.sketch.table import write_table
+
+    dataset = load_dataset(data, FAMILIES[_STUDIES].max_points)
+    split = dataset.splits["train"]
+    drawings = f"{len(split.inks):,} drawings of {len(dataset.labels)} classes"
+    write_table(trained, int(np.median(split.inks.lengths)), drawings, table)
+
+
+def _train(name: str, config: Config, data_dir: Path, runs_dir: Path) -> Run:
+    run = _find_run(config, runs_dir) or start_run("sketch", config, data_dir, runs_dir)
+    if not (run.folder / "metrics.json").is_file():
+        print(f"{name}, seed {config.seed}: {run.folder}", flush=True)
+        subprocess.run([sys.executable, "-m", "services.cli", "train", "--resume", str(run.folder)], check=True)
+    return run
+
+
+def _find_run(config: Config, runs_dir: Path) -> Run | None:
+    for path in sorted((runs_dir / "sketch").glob("*/config.json")):
+        if Run(path.parent).read_config(Config) == config:
+            return Run(path.parent)
+    return None
+
+
+if __name__ == "__main__":
+    typer.run(main)
