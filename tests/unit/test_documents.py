@@ -10,8 +10,12 @@ from services.gateway import metrics as gateway_metrics
 from services.gateway.settings import GatewaySettings
 from services.runtime import metrics as runtime_metrics
 from services.runtime.versions import metrics as version_metrics
+from training.recipe.config import override, to_dict
+from training.sketch.config import FAMILIES
 
-TEXT = (Path(__file__).resolve().parents[2] / "docs" / "gateway.md").read_text()
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+TEXT = (DOCS / "gateway.md").read_text()
+TRAINING = (DOCS / "training.md").read_text()
 
 
 def rows_of(title):
@@ -34,3 +38,34 @@ def test_every_metric_of_the_replicas_is_there(module):
 
 def test_every_setting_is_there():
     assert list(rows_of("Settings")) == [name.upper() for name in GatewaySettings.model_fields]
+
+
+def switches():
+    """(name, value or "") of each row of the table of techniques; rows may name several."""
+    table = re.search(r"^## Techniques.*?(?=^## )", TRAINING, re.M | re.S)[0]
+    columns = re.findall(r"^\| [^|]+ \| ([^|]+) \|", table, re.M)[1:]
+    return [found for column in columns for found in re.findall(r"`([\w.]+)`(?: = `(\w+)`)?", column)]
+
+
+def names_of(fields, above=""):
+    inner = [names_of(value, f"{above}{name}.") for name, value in fields.items() if isinstance(value, dict)]
+    return {above + name for name in fields}.union(*inner)
+
+
+def test_every_switch_of_training_is_there():
+    config = FAMILIES["gru"]
+    assert len(switches()) > 30
+    assert {name for name, _ in switches()} <= names_of(to_dict(config))
+    for name, value in switches():
+        if value:
+            override(config, [f"{name}={value}"])
+    for assignment in re.findall(r"`(?:--set )?([a-z_.]+=[^`. ]+)`", TRAINING):
+        override(config, [assignment])
+
+
+def test_no_switch_of_training_is_missing():
+    fields = to_dict(FAMILIES["gru"])
+    expected = names_of({name: fields[name] for name in ("optimisation", "model", "distillation")})
+    sizes = {"epochs", "batch_size", "units", "layers", "cell", "family", "clip"}
+    missing = expected - {name for name, _ in switches()} - set(fields)
+    assert {name for name in missing if name.rpartition(".")[2] not in sizes} == set()

@@ -35,7 +35,7 @@ def version(tmp_path_factory: pytest.TempPathFactory) -> Path:
         options={},
         metrics={},
         data="none",
-        card="A test's model.",
+        card=lambda metrics: f"Takes {metrics['latency_ms_batch1']} ms.",
         padded_input="x",
         lengths_input="lengths",
         lengths=(4, 8),

@@ -44,7 +44,7 @@ def exported(tmp_path_factory):
         options={},
         metrics={},
         data="none",
-        card="# mean",
+        card=lambda metrics: f"# mean: {sorted(metrics)}",
         padded_input="x",
         lengths_input="lengths",
         lengths=(4, 8),

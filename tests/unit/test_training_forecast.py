@@ -1,8 +1,8 @@
 """The daily forecaster: its calendar, its scale, its data, the bundled model and the whole recipe."""
 
 import json
+import shutil
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -18,18 +18,37 @@ from training.forecast.data import (
     VALIDATION_DAYS,
     Series,
     cut_windows,
+    fill_pool,
     load_series,
     rolling_origins,
     sample_batches,
     training_pool,
 )
 from training.forecast.evaluate import evaluate, naive_forecasts, score_windows
+from training.forecast.export import export
 from training.forecast.model import HoistedGRU, mean_weights
 from training.forecast.synthetic import generate_windows
-from training.forecast.train import pinball_loss, train
+from training.forecast.train import fit_run, load_model, pinball_loss, train
 from training.forecast.window import last_observed, masked_median, open_window
+from training.recipe.config import override
+from training.recipe.errors import ConfigError, PublicationError
+from training.recipe.run import Run, start_run
 
 Forecast = Callable[..., dict[str, np.ndarray]]
+TINY = override(
+    PRESETS["smoke"],
+    [
+        "units=8",
+        "jit=false",
+        "optimisation.epochs=3",
+        "optimisation.batch_size=32",
+        "optimisation.ema_momentum=0.9",
+        "steps_per_epoch=5",
+        "synthetic_windows=300",
+        "served_batches=[1]",
+        "measure_rounds=1",
+    ],
+)
 FIRST_DAY = 18_000
 WEEK = np.array([100.0, 110.0, 120.0, 115.0, 130.0, 60.0, 50.0])
 
@@ -55,6 +74,14 @@ def forecast(bundled: Path) -> Forecast:
         return {n: t.numpy() for n, t in signature(values=tf.constant(values), first_day=tf.constant(days)).items()}
 
     return call
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """An unbroken run on synthetic series."""
+    run = start_run("forecast", TINY, None, tmp_path_factory.mktemp("runs"))
+    train(TINY, None, run)
+    return run
 
 
 def real(shared_data: Path) -> list[Series]:
@@ -155,14 +182,41 @@ def test_series_kept_for_zero_shot_are_not_trained_on(shared_data: Path) -> None
 
 
 def test_batches_are_spoiled_but_still_answerable() -> None:
-    config = replace(PRESETS["smoke"], synthetic_windows=500)
-    values, first_day = next(sample_batches(config, []))
-    assert values.shape == (config.batch_size, CONTEXT + HORIZON)
+    config = override(PRESETS["smoke"], ["synthetic_windows=500"])
+    values, first_day = next(sample_batches(config, fill_pool(config, []), 0))
+    assert values.shape == (config.optimisation.batch_size, CONTEXT + HORIZON)
     assert first_day.dtype == np.int32
     observed = np.isfinite(values[:, :CONTEXT]).sum(axis=1)
     assert observed.min() >= 8
     assert observed.min() < CONTEXT
     assert np.isfinite(values[:, CONTEXT:]).all()
+
+
+def test_batches_depend_on_seed_and_epoch_alone() -> None:
+    pool = fill_pool(TINY, [])
+    first, again, next_epoch = (list(sample_batches(TINY, pool, epoch)) for epoch in (3, 3, 4))
+    assert len(first) == TINY.steps_per_epoch
+    for (values, first_day), (same, same_day) in zip(first, again, strict=True):
+        np.testing.assert_array_equal(values, same)
+        np.testing.assert_array_equal(first_day, same_day)
+    assert not np.array_equal(first[0][1], next_epoch[0][1])
+
+
+def test_real_series_fill_their_share_of_a_batch(shared_data: Path) -> None:
+    series = [s for s in real(shared_data) if s.source.file in {"cta_rail", "nn5_daily"}]
+    chances = [chance for _, _, chance in fill_pool(TINY, series)]
+    assert len(chances) == 1 + 1 + 111
+    assert chances[:2] == pytest.approx([0.3, 0.7 / 3])
+    assert sum(chances) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    "assignment", ["optimisation.label_smoothing=0.1", "optimisation.precision=mixed_bfloat16", "synthetic_share=1.5"]
+)
+def test_what_the_forecaster_cannot_do_is_refused(assignment: str) -> None:
+    name = assignment.partition("=")[0]
+    with pytest.raises(ConfigError, match=name):
+        override(TINY, [assignment])
 
 
 def test_naive_forecasts_look_past_gaps() -> None:
@@ -264,15 +318,17 @@ def test_bundled_beats_last_week_on_cta_rail(bundled: Path, forecast: Forecast, 
 def test_bundled_metrics_are_what_the_signature_reaches(bundled: Path, shared_data: Path) -> None:
     stated = json.loads((bundled / "manifest.json").read_text())["metrics"]
     measured = evaluate(bundled, shared_data)
-    assert measured == pytest.approx(stated, rel=1e-3, abs=1e-3)
+    assert measured == pytest.approx({name: stated[name] for name in measured}, rel=1e-3, abs=1e-3)
     assert measured["mae_to_lag7_geometric_mean"] <= 0.75
     assert 0.75 <= measured["coverage_80_mean"] <= 0.85
 
 
-def test_recipe_end_to_end_on_synthetic_series(tmp_path: Path) -> None:
-    config = replace(PRESETS["smoke"], units=8, batch_size=32, steps=20, steps_per_epoch=10, synthetic_windows=300)
-    folder = train(config, None, tmp_path / "runs", tmp_path / "models")
-    assert folder == tmp_path / "models" / "forecast" / "1"
+def test_a_run_becomes_a_version_unless_that_is_worse(
+    finished: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Run(shutil.copytree(finished.folder, tmp_path / "run"))
+    folder = export(run, tmp_path)
+    assert folder == tmp_path / "forecast" / "1"
     manifest = json.loads((folder / "manifest.json").read_text())
     assert manifest["options"] == {
         "context": CONTEXT,
@@ -284,7 +340,49 @@ def test_recipe_end_to_end_on_synthetic_series(tmp_path: Path) -> None:
     assert {cell["length"] for cell in manifest["lattice"]["cells"]} == {0}
     assert manifest["signature"]["inputs"]["values"] == {"dtype": "float64", "shape": [None, CONTEXT]}
     assert manifest["signature"]["outputs"]["quantiles"] == {"dtype": "float64", "shape": [None, 7, 13]}
-    assert evaluate(folder, None) == pytest.approx(manifest["metrics"], rel=1e-3, abs=1e-3)
+    stated = manifest["metrics"]
+    assert stated.pop("latency_ms_batch1") > 0
+    assert evaluate(folder, None) == pytest.approx(stated, rel=1e-3, abs=1e-3)
     assert "Limits" in (folder / "model_card.md").read_text()
-    (history,) = (tmp_path / "runs").rglob("history.csv")
-    assert len(history.read_text().splitlines()) == 3
+
+    monkeypatch.setattr("training.forecast.export.export_model", lambda export, models_dir: models_dir / "2")
+    assert export(run, tmp_path).name == "2"  # as good as itself
+    worse = run.metrics["metrics"]["mae_to_lag7_geometric_mean"] + 0.01
+    run.record({"metrics": run.metrics["metrics"] | {"mae_to_lag7_geometric_mean": worse}})
+    with pytest.raises(PublicationError, match=f"worse than forecast version 1: .* {worse:.4g}"):
+        export(run, tmp_path)
+    assert export(run, tmp_path, allow_worse=True).name == "2"
+
+
+class Stopped(Exception):
+    """Stands for whatever ends a run."""
+
+
+class StopIn(keras.callbacks.Callback):
+    """Ends a run in the middle of an epoch."""
+
+    def __init__(self, epoch: int) -> None:
+        super().__init__()
+        self.last_epoch = epoch
+
+    def on_epoch_begin(self, epoch: int, logs: object = None) -> None:
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch: int, logs: object = None) -> None:
+        if self.epoch == self.last_epoch and batch == 1:
+            raise Stopped
+
+
+def test_a_run_that_was_stopped_ends_as_an_unbroken_one(finished: Run, tmp_path: Path) -> None:
+    run = start_run("forecast", TINY, None, tmp_path)
+    with pytest.raises(Stopped):
+        fit_run(TINY, None, run, [StopIn(epoch=1)])
+    assert not run.weights.exists()
+    fit_run(TINY, None, run)
+    assert run.history.read_text() == finished.history.read_text()
+    assert len(run.history.read_text().splitlines()) == 1 + TINY.optimisation.epochs
+    for one, other in zip(*(load_model(each, TINY).get_weights() for each in (run, finished)), strict=True):
+        np.testing.assert_allclose(one, other, rtol=0, atol=1e-6)
+    written = run.weights.stat().st_mtime_ns
+    fit_run(TINY, None, run)  # it is finished
+    assert run.weights.stat().st_mtime_ns == written

@@ -1,6 +1,7 @@
 """The video recipe: conventions of the labels, rendering, and the model that it gives."""
 
 import json
+import shutil
 from itertools import pairwise
 from pathlib import Path
 
@@ -8,10 +9,13 @@ import cv2
 import numpy as np
 import pytest
 
+from training.recipe.config import override
+from training.recipe.errors import ConfigError, PublicationError
+from training.recipe.run import Run, start_run
 from training.video.camera import LABELS, draw_path, film
 from training.video.clips import ClipShape, render_clips
 from training.video.config import FPS, PRESETS, Config
-from training.video.data import SYMMETRIES, augment_clips, render_dataset, to_luma
+from training.video.data import SYMMETRIES, augment_clips, render_dataset, sample_batches, to_luma
 from training.video.photographs import (
     PHOTOGRAPHS,
     decode_clip,
@@ -33,11 +37,38 @@ EFFECTS = {
     "roll counterclockwise": ("clockwise", +1),
 }
 SHAPE = ClipShape()
+TINY = override(
+    PRESETS["smoke"],
+    [
+        "clips=36",
+        "valid_clips=9",
+        "check_clips=18",
+        "optimisation.epochs=3",
+        "optimisation.batch_size=12",
+        "channels=[4,8]",
+        "pair_units=8",
+        "units=4",
+        "workers=0",
+        'shape={"frames": 6, "height": 16, "width": 16}',
+        "served_batches=[1]",
+        "measure_rounds=1",
+    ],
+)
 
 
 @pytest.fixture(scope="module")
 def bundled(models_dir: Path) -> Path:
     return models_dir / "video" / "1"
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """An unbroken run."""
+    from training.video.train import train
+
+    run = start_run("video", TINY, None, tmp_path_factory.mktemp("runs"))
+    train(TINY, None, run)
+    return run
 
 
 def film_discs(label: str, seed: int) -> np.ndarray:
@@ -178,25 +209,15 @@ def test_bundled_model_knows_motion_over_photographs(bundled: Path) -> None:
     assert (predict_all(load_predict(bundled), clips).argmax(axis=1) == classes).mean() >= 0.85
 
 
-def test_recipe_runs_from_rendering_to_export(tmp_path: Path) -> None:
+def test_a_run_becomes_a_version_unless_that_is_worse(
+    finished: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from training.video.evaluate import load_predict
-    from training.video.train import train
+    from training.video.export import export
 
-    config = Config(
-        clips=36,
-        check_clips=9,
-        photograph_clips=0,
-        epochs=1,
-        batch_size=12,
-        channels=(4, 8),
-        pair_units=8,
-        units=4,
-        shape=ClipShape(frames=6, height=16, width=16),
-        served_batches=(1, 2),
-        measure_rounds=1,
-    )
-    folder = train(config, None, tmp_path / "runs", tmp_path / "models")
-    assert folder == tmp_path / "models" / "video" / "1"
+    run = Run(shutil.copytree(finished.folder, tmp_path / "run"))
+    folder = export(run, tmp_path)
+    assert folder == tmp_path / "video" / "1"
     assert {p.name for p in folder.iterdir()} >= {
         "saved_model.pb",
         "manifest.json",
@@ -206,11 +227,78 @@ def test_recipe_runs_from_rendering_to_export(tmp_path: Path) -> None:
     manifest = json.loads((folder / "manifest.json").read_text())
     assert manifest["classify_output"] == "probabilities"
     assert {cell["length"] for cell in manifest["lattice"]["cells"]} == {0}
-    (run,) = (tmp_path / "runs" / "video").iterdir()
-    assert "loss" in (run / "history.csv").read_text()
-    assert "top1" in json.loads((run / "metrics.json").read_text())
+    assert manifest["metrics"]["top1"] == pytest.approx(run.metrics["metrics"]["top1"], abs=1e-6)
+    assert "| latency_ms_batch1 |" in (folder / "model_card.md").read_text()
     probabilities = load_predict(folder)(np.zeros((2, 6, 16, 16, 3), np.uint8))
     assert probabilities.shape == (2, 9) and np.isfinite(probabilities).all()
+
+    monkeypatch.setattr("training.video.export.export_model", lambda export, models_dir: models_dir / "2")
+    assert export(run, tmp_path).name == "2"  # as good as itself
+    run.record({"metrics": run.metrics["metrics"] | {"top1": -1.0}})
+    with pytest.raises(PublicationError, match="worse than video version 1: top1 -1 against"):
+        export(run, tmp_path)
+    assert export(run, tmp_path, allow_worse=True).name == "2"
+
+
+def test_a_version_of_another_frame_size_cannot_be_compared(finished: Run, models_dir: Path) -> None:
+    from training.video.export import export
+
+    with pytest.raises(PublicationError, match="measured on different test data"):
+        export(finished, models_dir)
+
+
+class Stopped(Exception):
+    """Stands for whatever ends a run."""
+
+
+def test_a_run_that_was_stopped_ends_as_an_unbroken_one(finished: Run, tmp_path: Path) -> None:
+    import keras
+
+    from training.video.train import fit_run, load_model
+
+    def stop(batch: int, logs: object) -> None:
+        if len(run.history.read_text().splitlines()) == 2 and batch == 1:  # in the second epoch
+            raise Stopped
+
+    run = start_run("video", TINY, None, tmp_path)
+    with pytest.raises(Stopped):
+        fit_run(TINY, None, run, [keras.callbacks.LambdaCallback(on_train_batch_end=stop)])
+    assert not run.weights.exists()
+    fit_run(TINY, None, run)
+    assert run.history.read_text() == finished.history.read_text()
+    assert len(run.history.read_text().splitlines()) == 1 + TINY.optimisation.epochs
+    for one, other in zip(*(load_model(each, TINY).get_weights() for each in (run, finished)), strict=True):
+        np.testing.assert_allclose(one, other, rtol=0, atol=1e-6)
+    written = run.weights.stat().st_mtime_ns
+    fit_run(TINY, None, run)  # it is finished
+    assert run.weights.stat().st_mtime_ns == written
+
+
+def test_batches_depend_on_seed_and_epoch_alone() -> None:
+    clips, labels = np.arange(36 * 6 * 4, dtype=np.uint8).reshape(36, 6, 2, 2), np.arange(36) % 9
+    first, again, next_epoch = (list(sample_batches(TINY, clips, labels, epoch)) for epoch in (3, 3, 4))
+    assert [len(batch) for batch, _ in first] == [12] * 3
+    for (one, one_labels), (same, same_labels) in zip(first, again, strict=True):
+        assert np.array_equal(one, same) and np.array_equal(one_labels, same_labels)
+    assert not np.array_equal(first[0][0], next_epoch[0][0])
+
+
+@pytest.mark.parametrize(
+    ("assignment", "said"),
+    [
+        ("optimisation.precision=mixed_float16", 'must be "float32"'),
+        ("clips=11", "a batch of 12, got 11"),
+        ("dropout=1.5", "dropout"),
+    ],
+)
+def test_what_the_recipe_cannot_do_is_refused(assignment: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        override(TINY, [assignment])
+
+
+def test_a_configuration_survives_its_file(finished: Run) -> None:
+    assert finished.read_config(Config) == TINY
+    assert isinstance(finished.read_config(Config).shape, ClipShape)
 
 
 def test_presets_name_smoke_and_bundled() -> None:

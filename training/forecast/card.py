@@ -2,9 +2,7 @@
 
 from collections.abc import Mapping
 
-import keras
-
-from training.forecast.config import CONTEXT, HORIZON, MIN_OBSERVED, Config
+from training.forecast.config import CONTEXT, HORIZON, MIN_OBSERVED, PRESETS, Config
 from training.forecast.data import SOURCES, VALIDATION_DAYS, Series
 
 CARD = """# forecast: the next seven days of any daily series
@@ -70,18 +68,17 @@ Mean coverage: 80 % interval {coverage_80:.1%}, 95 % interval {coverage_95:.1%}.
 """
 
 
-def write_card(config: Config, model: keras.Model, metrics: Mapping[str, float], series: list[Series]) -> str:
+def write_card(config: Config, series: list[Series], parameters: int, metrics: Mapping[str, float]) -> str:
     """The card of a model trained with `config` on `series` (none: synthetic data only)."""
-    preset = "bundled --data ../shared/data" if series else "smoke"
     return CARD.format(
         horizon=HORIZON,
         context=CONTEXT,
         min_observed=MIN_OBSERVED,
         members=config.members,
-        parameters=model.count_params(),
-        command=f"seqserve train forecast --preset {preset}",
-        steps=config.steps,
-        batch_size=config.batch_size,
+        parameters=parameters,
+        command=_command(config, series),
+        steps=config.optimisation.epochs * config.steps_per_epoch,
+        batch_size=config.optimisation.batch_size,
         seed=config.seed,
         training_data=_describe_mix(config, series),
         validation_days=VALIDATION_DAYS,
@@ -92,6 +89,13 @@ def write_card(config: Config, model: keras.Model, metrics: Mapping[str, float],
         coverage_80=metrics["coverage_80_mean"],
         coverage_95=metrics["coverage_95_mean"],
     )
+
+
+def _command(config: Config, series: list[Series]) -> str:
+    preset = next((name for name, known in PRESETS.items() if known == config), None)
+    if preset is None:
+        return f"train({config}, ...)"
+    return f"seqserve train forecast --preset {preset}" + (" --data ../shared/data" if series else "")
 
 
 def _describe_mix(config: Config, series: list[Series]) -> str:

@@ -15,6 +15,7 @@ EPOCH = date(1970, 1, 1)
 VALIDATION_DAYS = 59  # 1 January to 28 February 2019 for the CTA
 NN5_WEIGHT = 2 / 111  # its 111 series together count as two
 Windows = tuple[np.ndarray, np.ndarray]
+Pool = list[tuple[np.ndarray, np.ndarray, float]]  # values, first_day, and their weight in a batch
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def rolling_origins(series: Series, start: date, stop: date | None = None) -> np
     return np.arange(series.position(start), end - HORIZON + 1, HORIZON)
 
 
-def training_pool(series: list[Series]) -> list[tuple[np.ndarray, np.ndarray, float]]:
+def training_pool(series: list[Series]) -> Pool:
     """Windows of each trained series that end before its validation days, and its weight in a batch."""
     pool = []
     for one in series:
@@ -106,17 +107,21 @@ def validation_windows(series: list[Series]) -> Windows:
     return np.concatenate([c[0] for c in cuts]), np.concatenate([c[1] for c in cuts])
 
 
-def sample_batches(config: Config, series: list[Series]) -> Iterator[Windows]:
-    """Endless spoiled batches, synthetic and (where `series` are given) real."""
-    rng = np.random.default_rng(config.seed)
-    synthetic = (*generate_windows(config.synthetic_windows, config.seed), 1.0)
-    pool = training_pool(series)
-    share = config.synthetic_share if pool else 1.0
-    weights = np.array([p[2] for p in pool])
-    chances = np.concatenate([[share], (1 - share) * weights / max(weights.sum(), 1)])
-    pool = [synthetic, *pool]
-    while True:
-        picks = rng.choice(len(pool), config.batch_size, p=chances)
+def fill_pool(config: Config, series: list[Series]) -> Pool:
+    """All windows to sample from: synthetic ones first, then those of each trained series; the chances add up to 1."""
+    synthetic, real = generate_windows(config.synthetic_windows, config.seed), training_pool(series)
+    share = config.synthetic_share if real else 1.0
+    total = sum(weight for _, _, weight in real)
+    parts = [(values, first_day, (1 - share) * weight / total) for values, first_day, weight in real]
+    return [(*synthetic, share), *parts]
+
+
+def sample_batches(config: Config, pool: Pool, epoch: int) -> Iterator[Windows]:
+    """The spoiled batches of one epoch; the same again for the same seed and epoch."""
+    rng = np.random.default_rng([config.seed, epoch])
+    chances = np.array([part[2] for part in pool])
+    for _ in range(config.steps_per_epoch):
+        picks = rng.choice(len(pool), config.optimisation.batch_size, p=chances)
         rows = [(pool[p], rng.integers(len(pool[p][0]))) for p in picks]
         values = np.stack([windows[0][row] for windows, row in rows])
         first_day = np.array([windows[1][row] for windows, row in rows], np.int32)

@@ -17,14 +17,23 @@ Serve = Callable[[dict[str, tf.Tensor]], dict[str, tf.Tensor]]
 
 def evaluate(model_folder: Path, data_dir: Path | None) -> dict[str, float]:
     """Metrics of the exported version in `model_folder`; on synthetic series where `data_dir` is None."""
-    signature = tf.saved_model.load(str(model_folder)).signatures["serving_default"]
-    series = load_series(data_dir / "series") if data_dir else []
-    return evaluate_forecasts(lambda inputs: signature(**inputs), series)
+    return evaluate_forecasts(load_serve(model_folder), load_series(data_dir / "series") if data_dir else [])
+
+
+def load_serve(model_folder: Path) -> Serve:
+    """Opens the SavedModel in `model_folder`."""
+    loaded = tf.saved_model.load(str(model_folder))
+    signature = loaded.signatures["serving_default"]
+
+    def serve(inputs: dict[str, tf.Tensor], _keep: object = loaded) -> dict[str, tf.Tensor]:
+        return dict(signature(**inputs))
+
+    return serve
 
 
 def evaluate_forecasts(serve: Serve, series: list[Series]) -> dict[str, float]:
     """Metrics per source and over all: MAE ratios to the naive forecasts, sMAPE in percent, coverage."""
-    scores = {name: score_windows(serve, windows) for name, windows in _evaluation_windows(series)}
+    scores = {name: score_windows(serve, windows) for name, windows in list_windows(series)}
     metrics = {f"{source}_{name}": value for source, score in scores.items() for name, value in score.items()}
     for name in ("mae_to_lag7", "mae_to_last_value"):
         metrics[f"{name}_geometric_mean"] = float(np.exp(np.mean([np.log(s[name]) for s in scores.values()])))
@@ -33,7 +42,8 @@ def evaluate_forecasts(serve: Serve, series: list[Series]) -> dict[str, float]:
     return metrics
 
 
-def _evaluation_windows(series: list[Series]) -> Iterable[tuple[str, Windows]]:
+def list_windows(series: list[Series]) -> Iterable[tuple[str, Windows]]:
+    """The windows that a model is measured on, by source; synthetic ones where there are no series."""
     if not series:
         values, first_day = generate_windows(1000, SYNTHETIC_SEED)
         yield "synthetic", (values / np.abs(values).mean(axis=1, keepdims=True), first_day)

@@ -1,97 +1,101 @@
-"""Trains the forecaster: data, model, fit, evaluate, export, top to bottom."""
+"""Trains the forecaster: data -> model -> fit -> measure. `export.py` makes a version of it."""
 
-from collections.abc import Callable, Iterator
+import itertools
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import keras
-import numpy as np
 import tensorflow as tf
 
-from training.forecast.card import write_card
-from training.forecast.config import CONTEXT, HORIZON, MIN_OBSERVED, QUANTILE_LEVELS, Config
-from training.forecast.data import SOURCES, Series, Windows, load_series, sample_batches, validation_windows
+from training.forecast.config import CONTEXT, HORIZON, QUANTILE_LEVELS, Config
+from training.forecast.data import Pool, Series, Windows, fill_pool, load_series, sample_batches, validation_windows
 from training.forecast.evaluate import evaluate_forecasts
 from training.forecast.features import Features, build_features
 from training.forecast.model import build_model, forecast
 from training.forecast.synthetic import generate_windows
 from training.forecast.window import open_window
-from training.recipe.export import Export, export_model
-from training.recipe.run import start_run
+from training.recipe.errors import ConfigError
+from training.recipe.fitting import fit
+from training.recipe.run import Run, seed_everything
 
 TARGET_LIMIT = 50.0  # on the window's scale; a spike beyond teaches no more
-SERVED_OPTIONS = {
-    "context": CONTEXT,
-    "horizon": HORIZON,
-    "quantile_levels": list(QUANTILE_LEVELS),
-    "min_observed": MIN_OBSERVED,
-}
 
 
-def train(config: Config, data_dir: Path | None, runs_dir: Path, models_dir: Path) -> Path:
-    """Trains on the data pack `data_dir` (its folder `series`), on synthetic series where None.
+def train(config: Config, data_dir: Path | None, run: Run) -> None:
+    """Trains one forecaster into the run's folder, or goes on with one that was killed.
 
-    Returns the folder of the exported version.
+    Args:
+        config: a preset, or one of your own.
+        data_dir: the data pack (its folder `series`); None makes synthetic series only.
+        run: where everything goes; see `Run`.
+
+    Raises:
+        ConfigError: Keras does not run on TensorFlow.
+        FileNotFoundError: a series of the data pack is not there.
     """
-    run = start_run("forecast", config, runs_dir)
-    series = load_series(data_dir / "series") if data_dir else []
+    series = open_series(data_dir)
+    _fit(config, series, run, ())
+    model = load_model(run, config)
+    metrics = evaluate_forecasts(tf.function(lambda inputs: forecast(model, inputs)), series)
+    run.record({"metrics": metrics})
+    print("  ".join(f"{name} {metrics[name]:.3f}" for name in ("mae_to_lag7_geometric_mean", "coverage_80_mean")))
+
+
+def fit_run(
+    config: Config, data_dir: Path | None, run: Run, callbacks: Sequence[keras.callbacks.Callback] = ()
+) -> None:
+    """The first half of `train`: leaves the weights in the run's folder, and judges nothing."""
+    _fit(config, open_series(data_dir), run, callbacks)
+
+
+def open_series(data_dir: Path | None) -> list[Series]:
+    """The series that a run learns from and is measured on; none where it makes its own."""
+    return load_series(data_dir / "series") if data_dir else []
+
+
+def load_model(run: Run, config: Config) -> keras.Model:
+    """The model that a run trained."""
     model = build_model(config)
-    _fit(model, config, series, run.folder / "history.csv")
+    model.load_weights(run.weights)
+    return model
 
-    def serve(inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        return forecast(model, inputs)
 
-    metrics = evaluate_forecasts(tf.function(serve), series)
-    run.record(metrics)
-    export = Export(
-        name="forecast",
-        task="daily series forecasting",
-        model=model,
-        serve=serve,
-        inputs={
-            "values": tf.TensorSpec([None, CONTEXT], tf.float64),
-            "first_day": tf.TensorSpec([None], tf.int32),
-        },
-        golden_inputs=_golden_inputs(config.seed),
-        options=SERVED_OPTIONS,
-        metrics=metrics,
-        data=_describe_data(series),
-        card=write_card(config, model, metrics, series),
-        batches=config.served_batches,
-        rounds=config.measure_rounds,
-        regress_output="mean",
+def _fit(config: Config, series: list[Series], run: Run, callbacks: Sequence[keras.callbacks.Callback]) -> None:
+    if run.weights.is_file():
+        return
+    if keras.backend.backend() != "tensorflow":
+        raise ConfigError(f"the forecaster trains on TensorFlow only, KERAS_BACKEND is '{keras.backend.backend()}'")
+    seed_everything(config.seed, config.optimisation.deterministic)
+    model, pool = build_model(config), fill_pool(config, series)
+    fit(
+        model,
+        config.optimisation,
+        pinball_loss,
+        lambda first_epoch: _open_batches(config, pool, first_epoch),
+        tf.data.Dataset.from_tensors(_validation(config, series)).map(to_example).cache(),
+        config.steps_per_epoch,
+        run,
+        callbacks=callbacks,
+        jit="auto" if config.jit else False,
     )
-    return export_model(export, models_dir)
-
-
-def _fit(model: keras.Model, config: Config, series: list[Series], history: Path) -> None:
-    schedule = keras.optimizers.schedules.CosineDecay(
-        0.0, config.steps, warmup_target=config.learning_rate, warmup_steps=max(1, config.steps // 20)
-    )
-    model.compile(keras.optimizers.Adam(schedule, clipnorm=1.0), loss=pinball_loss)
-    model.fit(
-        _learnable(lambda: sample_batches(config, series)),
-        steps_per_epoch=config.steps_per_epoch,
-        epochs=config.steps // config.steps_per_epoch,
-        validation_data=_learnable(lambda: iter([_validation(config, series)])).apply(
-            tf.data.experimental.assert_cardinality(1)
-        ),
-        callbacks=[keras.callbacks.CSVLogger(str(history))],
-        shuffle=False,
-        verbose=2,
-    )
+    run.keep_weights(model)
 
 
 def _validation(config: Config, series: list[Series]) -> Windows:
     return validation_windows(series) if series else generate_windows(1000, config.seed + 1)
 
 
-def _learnable(batches: Callable[[], Iterator[Windows]]) -> tf.data.Dataset:
-    signature = (
-        tf.TensorSpec([None, CONTEXT + HORIZON], tf.float64),
-        tf.TensorSpec([None], tf.int32),
-    )
-    dataset = tf.data.Dataset.from_generator(batches, output_signature=signature)
-    return dataset.map(to_example, num_parallel_calls=2).prefetch(4)
+def _open_batches(config: Config, pool: Pool, first_epoch: int) -> tf.data.Dataset:
+    """Training examples; every pass is the next epoch."""
+    epochs = itertools.count(first_epoch)
+
+    def sample() -> Iterator[Windows]:
+        yield from sample_batches(config, pool, next(epochs))
+
+    signature = (tf.TensorSpec([None, CONTEXT + HORIZON], tf.float64), tf.TensorSpec([None], tf.int32))
+    dataset = tf.data.Dataset.from_generator(sample, output_signature=signature)
+    dataset = dataset.map(to_example, num_parallel_calls=2, deterministic=True)
+    return dataset.apply(tf.data.experimental.assert_cardinality(config.steps_per_epoch)).prefetch(4)
 
 
 def to_example(values: tf.Tensor, first_day: tf.Tensor) -> tuple[Features, tf.Tensor, tf.Tensor]:
@@ -114,20 +118,3 @@ def pinball_loss(target: tf.Tensor, quantiles: tf.Tensor) -> tf.Tensor:
     error = target[:, None, :, None] - quantiles
     levels = tf.constant(QUANTILE_LEVELS, tf.float32)
     return tf.reduce_mean(tf.maximum(levels * error, (levels - 1) * error), axis=(1, 3))
-
-
-def _golden_inputs(seed: int) -> dict[str, np.ndarray]:
-    """A long, a short, a gappy and a constant history."""
-    values, first_day = generate_windows(4, seed)
-    values = values[:, :CONTEXT].copy()
-    values[1, : CONTEXT - 60] = np.nan
-    values[2, ::3] = np.nan
-    values[3] = 5.0
-    return {"values": values, "first_day": first_day}
-
-
-def _describe_data(series: list[Series]) -> str:
-    if not series:
-        return "synthetic series, generated by the recipe"
-    used = "; ".join(f"{s.file} ({s.licence})" for s in SOURCES if s.trained)
-    return f"trained on: {used}; and synthetic series, generated by the recipe"

@@ -51,7 +51,7 @@ On {check_clips} clips of textures from the families kept for evaluation{photogr
 
 {metrics}
 
-Latency is the median on the machine that trained, two CPU cores.
+Latency: one call of the served graph, one machine with two CPU cores.
 
 Most frequent mistakes on unseen textures (true -> answered): {confusions}.
 
@@ -71,7 +71,7 @@ Evaluated also on photographs that scikit-image carries, moved by the same virtu
 """
 
 
-def write_card(config: Config, metrics: Mapping[str, float], table: np.ndarray, parameters: int) -> str:
+def write_card(config: Config, table: np.ndarray, parameters: int, metrics: Mapping[str, float]) -> str:
     """Writes the card as Markdown; `table` counts true (rows) and answered (columns) labels of unseen textures."""
     shape, photographs = config.shape, config.photograph_clips
     return _CARD.format(
@@ -88,7 +88,7 @@ def write_card(config: Config, metrics: Mapping[str, float], table: np.ndarray, 
         command=_command(config),
         parameters=parameters,
         clips=config.clips,
-        epochs=config.epochs,
+        epochs=config.optimisation.epochs,
         check_clips=config.check_clips,
         photograph_count=f", and on {photographs} clips of moved photographs" if photographs else "",
         metrics="\n".join(["| metric | value |", "|---|---|", *(f"| {n} | {v:.4g} |" for n, v in metrics.items())]),

@@ -4,7 +4,7 @@ Clips are rendered from a seed, so the data set is code: nothing to download, no
 The label is the motion of the camera, see training/video/camera.py.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from itertools import repeat
 from multiprocessing import get_context
@@ -14,16 +14,20 @@ import numpy as np
 
 from training.video.camera import LABELS
 from training.video.clips import ClipShape, render_clips
-from training.video.textures import Family
+from training.video.config import Config
+from training.video.textures import TRAIN_FAMILIES, Family
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 _CHUNK = 60
+_RENDER_AT_ONCE = 900  # bounds the memory that clips in colour take
 
 
 def render_dataset(
     seed: int, count: int, families: Sequence[Family], shape: ClipShape, workers: int, start: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Renders clips start..start+count of a seed's endless row on `workers` processes, whatever their number.
+    """Renders clips start..start+count of a seed's endless row, the same on any number of `workers` processes.
+
+    Without workers they are rendered in this process.
 
     Returns:
         uint8 [count, frames, height, width, 3] RGB, and int64 [count] indices into LABELS.
@@ -31,10 +35,41 @@ def render_dataset(
     starts = range(start, start + count, _CHUNK)
     counts = [min(_CHUNK, start + count - first) for first in starts]
     rows = (repeat(seed), starts, counts, repeat(families), repeat(shape))
+    if not workers:
+        return _join(map(render_clips, *rows))
     # Forking a process that runs TensorFlow's threads can hang.
     with ProcessPoolExecutor(workers, get_context("spawn"), cv2.setNumThreads, (1,)) as pool:
-        parts = list(pool.map(render_clips, *rows))
-    return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
+        return _join(pool.map(render_clips, *rows))
+
+
+def render_luma(config: Config, start: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Luma of clips start..start+count of textures to learn from.
+
+    Returns:
+        uint8 [count, frames, height, width], and int64 [count] indices into LABELS.
+    """
+    parts = []
+    for first in range(start, start + count, _RENDER_AT_ONCE):
+        some = min(_RENDER_AT_ONCE, start + count - first)
+        clips, labels = render_dataset(config.seed, some, TRAIN_FAMILIES, config.shape, config.workers, first)
+        parts.append((to_luma(clips), labels))
+    return _join(parts)
+
+
+def _join(parts: Iterable[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    clips, labels = zip(*parts, strict=True)
+    return np.concatenate(clips), np.concatenate(labels)
+
+
+def sample_batches(
+    config: Config, clips: np.ndarray, labels: np.ndarray, epoch: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The augmented batches of one epoch, as of `augment_clips`; the same again for the same seed and epoch."""
+    rng, size = np.random.default_rng([config.seed, epoch]), config.optimisation.batch_size
+    order = rng.permutation(len(clips))
+    for start in range(0, len(order) - size + 1, size):
+        rows = order[start : start + size]
+        yield augment_clips(rng, clips[rows], labels[rows])
 
 
 def to_luma(clips: np.ndarray) -> np.ndarray:

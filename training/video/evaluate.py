@@ -1,10 +1,10 @@
-"""Measures a camera-motion classifier as exported: through its SavedModel signature."""
+"""Measures a camera-motion classifier: the Keras model behind a run, or an exported version through its signature."""
 
 import json
-import time
 from collections.abc import Callable
 from pathlib import Path
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -12,6 +12,7 @@ from training.video.camera import LABELS
 from training.video.clips import ClipShape
 from training.video.config import FPS
 from training.video.data import render_dataset
+from training.video.model import classify
 from training.video.photographs import film_photographs
 from training.video.textures import UNSEEN_FAMILIES
 
@@ -31,18 +32,25 @@ def evaluate(model_folder: Path, data_dir: Path | None) -> dict[str, float]:
         data_dir: not used; the clips are rendered.
 
     Returns:
-        top1, macro_f1, nll and ece of unseen textures; photograph_top1 and so on; latency_ms_batch1, _batch8.
+        top1, macro_f1, nll and ece of unseen textures; photograph_top1 and so on.
     """
     options = json.loads((model_folder / "manifest.json").read_text())["options"]
     shape = ClipShape(options["frames"], options["height"], options["width"])
     predict = load_predict(model_folder)
     clips, classes = render_dataset(CHECK_SEED, _CLIPS, UNSEEN_FAMILIES, shape, _WORKERS)
     photographs = film_photographs(CHECK_SEED, _PHOTOGRAPH_CLIPS, shape, FPS)
-    return (
-        measure(predict_all(predict, clips), classes)
-        | measure(predict_all(predict, photographs[0]), photographs[1], "photograph_")
-        | time_predict(predict, clips)
-    )
+    measured = measure(predict_all(predict, clips), classes)
+    return measured | measure(predict_all(predict, photographs[0]), photographs[1], "photograph_")
+
+
+def make_predict(model: keras.Model) -> Predict:
+    """Probabilities by a Keras model."""
+    compiled = tf.function(lambda frames: classify(model, {"frames": frames}), autograph=False)
+
+    def predict(frames: np.ndarray) -> np.ndarray:
+        return np.asarray(compiled(tf.constant(frames))["probabilities"])
+
+    return predict
 
 
 def load_predict(model_folder: Path) -> Predict:
@@ -79,21 +87,6 @@ def confuse(probabilities: np.ndarray, classes: np.ndarray) -> np.ndarray:
     table = np.zeros((len(LABELS), len(LABELS)), np.int64)
     np.add.at(table, (classes, probabilities.argmax(axis=1)), 1)
     return table
-
-
-def time_predict(predict: Predict, clips: np.ndarray, repeats: int = 60) -> dict[str, float]:
-    """Median time in ms of one call with one clip, and with eight."""
-    times = {}
-    for batch in (1, 8):
-        frames = clips[:batch]
-        predict(frames)
-        taken = []
-        for _ in range(repeats):
-            start = time.perf_counter()
-            predict(frames)
-            taken.append(time.perf_counter() - start)
-        times[f"latency_ms_batch{batch}"] = float(np.median(taken)) * 1e3
-    return times
 
 
 def _calibration_error(probabilities: np.ndarray, classes: np.ndarray) -> float:

@@ -1,138 +1,107 @@
-"""Trains and exports the camera-motion classifier: render -> model -> fit -> evaluate -> export."""
+"""Trains a camera-motion classifier: render -> model -> fit -> measure. `export.py` makes a version of it."""
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from training.recipe.export import Export, Tensors, export_model
-from training.recipe.run import Run, start_run
+from training.recipe.errors import ConfigError
+from training.recipe.fitting import fit
+from training.recipe.run import Run, seed_everything
 from training.video.camera import LABELS
-from training.video.card import DATA, write_card
 from training.video.config import FPS, Config
-from training.video.data import augment_clips, render_dataset, to_luma
-from training.video.evaluate import CHECK_SEED, Predict, confuse, measure, predict_all, time_predict
-from training.video.model import build_model, classify, normalize_luma
+from training.video.data import render_dataset, render_luma, sample_batches
+from training.video.evaluate import CHECK_SEED, make_predict, measure, predict_all
+from training.video.model import build_model, normalize_luma
 from training.video.photographs import film_photographs
-from training.video.textures import TRAIN_FAMILIES, UNSEEN_FAMILIES
-
-_RENDER_AT_ONCE = 900  # bounds the memory that clips in colour take
-_GOLDEN = 3
+from training.video.textures import UNSEEN_FAMILIES
 
 
-def train(config: Config, data_dir: Path | None, runs_dir: Path, models_dir: Path) -> Path:
-    """Trains one classifier and exports it as the next version of "video".
+def train(config: Config, data_dir: Path | None, run: Run) -> None:
+    """Trains one classifier into the run's folder, or goes on with one that was killed.
 
     Args:
         config: a preset, or one of your own.
         data_dir: not used; the clips are rendered.
-        runs_dir: where the record of this run goes (config.json, history.csv, metrics.json).
-        models_dir: where the model goes.
+        run: where everything goes; see `Run`.
 
-    Returns the folder of the exported version.
+    Raises:
+        ConfigError: Keras does not run on TensorFlow.
     """
-    run, shape = start_run("video", config, runs_dir), config.shape
-    model = build_model(config)
-    _fit(model, config, run)
-
-    def serve(inputs: Tensors) -> Tensors:
-        return classify(model, inputs)
-
-    inputs = {"frames": tf.TensorSpec([None, shape.frames, shape.height, shape.width, 3], tf.uint8)}
-    predict = _make_predict(serve, inputs)
-    clips, classes = render_dataset(CHECK_SEED, config.check_clips, UNSEEN_FAMILIES, shape, config.workers)
+    fit_run(config, data_dir, run)
+    predict = make_predict(load_model(run, config))
+    clips, classes = render_check(config)
     answers = predict_all(predict, clips)
-    metrics = measure(answers, classes) | time_predict(predict, clips)
+    metrics = measure(answers, classes)
     if config.photograph_clips:
-        photographs, moved = film_photographs(CHECK_SEED, config.photograph_clips, shape, FPS)
+        photographs, moved = film_photographs(CHECK_SEED, config.photograph_clips, config.shape, FPS)
         metrics |= measure(predict_all(predict, photographs), moved, "photograph_")
-    run.record(metrics)
+    np.savez(run.answers, unseen=answers)
+    run.record({"labels": list(LABELS), "metrics": metrics})
     print("  ".join(f"{name} {value:.3f}" for name, value in metrics.items()))
-    export = Export(
-        name="video",
-        task="camera motion classification",
-        model=model,
-        serve=serve,
-        inputs=inputs,
-        golden_inputs={"frames": clips[:_GOLDEN]},
-        labels=LABELS,
-        options={"frames": shape.frames, "height": shape.height, "width": shape.width, "fps": FPS},
-        metrics=metrics,
-        data=DATA,
-        card=write_card(config, metrics, confuse(answers, classes), model.count_params()),
-        batches=config.served_batches,
-        rounds=config.measure_rounds,
-        classify_output="probabilities",
+
+
+def fit_run(
+    config: Config, data_dir: Path | None, run: Run, callbacks: Sequence[keras.callbacks.Callback] = ()
+) -> None:
+    """The first half of `train`: leaves the weights in the run's folder, and judges nothing."""
+    if run.weights.is_file():
+        return
+    if keras.backend.backend() != "tensorflow":
+        raise ConfigError(f"the classifier trains on TensorFlow only, KERAS_BACKEND is '{keras.backend.backend()}'")
+    optimisation = config.optimisation
+    seed_everything(config.seed, optimisation.deterministic)
+    model = build_model(config)
+    clips, classes = render_luma(config, 0, config.clips)
+    fit(
+        model,
+        optimisation,
+        keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=optimisation.label_smoothing),
+        lambda first_epoch: _open_batches(config, clips, classes, first_epoch),
+        _open_validation(config),
+        len(clips) // optimisation.batch_size,
+        run,
+        metrics=[keras.metrics.CategoricalAccuracy("accuracy")],
+        callbacks=callbacks,
+        jit=False,
     )
-    return export_model(export, models_dir)
+    run.keep_weights(model)
 
 
-def _fit(model: keras.Model, config: Config, run: Run) -> None:
-    clips, classes = _render_luma(config)
-    steps_per_epoch = len(clips) // config.batch_size
-    steps = config.epochs * steps_per_epoch
-    warmup = int(config.warmup_share * steps)
-    schedule = keras.optimizers.schedules.CosineDecay(
-        0.0, steps - warmup, warmup_target=config.learning_rate, warmup_steps=warmup
-    )
-    model.compile(
-        optimizer=keras.optimizers.AdamW(
-            schedule,
-            weight_decay=config.weight_decay,
-            global_clipnorm=1.0,
-            use_ema=True,
-            ema_momentum=config.ema_momentum,
-        ),
-        loss=keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=config.label_smoothing),
-        metrics=["accuracy"],
-        jit_compile=False,
-    )
-    model.fit(
-        _make_batches(clips, classes, config),
-        epochs=config.epochs,
-        steps_per_epoch=steps_per_epoch,
-        shuffle=False,
-        verbose=2,
-        callbacks=[
-            keras.callbacks.SwapEMAWeights(swap_on_epoch=True),
-            keras.callbacks.CSVLogger(str(run.folder / "history.csv")),
-        ],
-    )
+def load_model(run: Run, config: Config) -> keras.Model:
+    """The model that a run trained."""
+    model = build_model(config)
+    model.load_weights(run.weights)
+    return model
 
 
-def _render_luma(config: Config) -> tuple[np.ndarray, np.ndarray]:
-    """Luma uint8 [clips, frames, height, width] and classes int64 [clips]."""
-    clips, classes = [], []
-    for start in range(0, config.clips, _RENDER_AT_ONCE):
-        count = min(_RENDER_AT_ONCE, config.clips - start)
-        colored, labels = render_dataset(config.seed, count, TRAIN_FAMILIES, config.shape, config.workers, start)
-        clips.append(to_luma(colored))
-        classes.append(labels)
-    return np.concatenate(clips), np.concatenate(classes)
+def render_check(config: Config) -> tuple[np.ndarray, np.ndarray]:
+    """The clips that a run is measured on, of textures that it has not seen; as of `render_dataset`."""
+    return render_dataset(CHECK_SEED, config.check_clips, UNSEEN_FAMILIES, config.shape, config.workers)
 
 
-def _make_batches(clips: np.ndarray, classes: np.ndarray, config: Config) -> tf.data.Dataset:
-    """Endless batches of (normalised luma [batch, frames, height, width], one-hot [batch, labels])."""
-    rng = np.random.default_rng(config.seed)
+def _open_batches(config: Config, clips: np.ndarray, classes: np.ndarray, first_epoch: int) -> tf.data.Dataset:
+    """Training examples; every pass is the next epoch."""
+    epochs = itertools.count(first_epoch)
 
-    def generate() -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        while True:
-            order = rng.permutation(len(clips))
-            for start in range(0, len(order) - config.batch_size + 1, config.batch_size):
-                rows = order[start : start + config.batch_size]
-                yield augment_clips(rng, clips[rows], classes[rows])
+    def sample() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        yield from sample_batches(config, clips, classes, next(epochs))
 
     spec = (tf.TensorSpec([None, *clips.shape[1:]], tf.uint8), tf.TensorSpec([None], tf.int64))
-    dataset = tf.data.Dataset.from_generator(generate, output_signature=spec)
-    return dataset.map(lambda c, k: (normalize_luma(c), tf.one_hot(k, len(LABELS)))).prefetch(4)
+    dataset = tf.data.Dataset.from_generator(sample, output_signature=spec).map(_to_example)
+    steps = len(clips) // config.optimisation.batch_size
+    return dataset.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(4)
 
 
-def _make_predict(serve: object, inputs: dict[str, tf.TensorSpec]) -> Predict:
-    compiled = tf.function(serve, input_signature=[inputs], autograph=False)
+def _open_validation(config: Config) -> tf.data.Dataset:
+    clips, classes = render_luma(config, config.clips, config.valid_clips)
+    dataset = tf.data.Dataset.from_tensor_slices((clips, classes))
+    return dataset.batch(config.optimisation.batch_size).map(_to_example)
 
-    def predict(frames: np.ndarray) -> np.ndarray:
-        return compiled({"frames": tf.constant(frames)})["probabilities"].numpy()
 
-    return predict
+def _to_example(clips: tf.Tensor, classes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Luma uint8 [batch, frames, height, width] -> normalised luma of that shape, one-hot [batch, labels]."""
+    return normalize_luma(clips), tf.one_hot(classes, len(LABELS))
