@@ -4,9 +4,10 @@ UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 SYNC := $(UV) sync --frozen --quiet --extra serving --extra training --extra cpu --group dev
 RUN := .venv/bin/
 SEQSERVE_ARGS ?=
+SKETCH_DATA ?= ../shared/data/sketch/sketchrnn_npz
 
 .DEFAULT_GOAL := help
-.PHONY: help run up test test-programs check fix protos train-smoke load fuzz bench-gateway bench-runtime
+.PHONY: help run up test test-programs check fix protos train-smoke families load fuzz bench-gateway bench-runtime
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -58,7 +59,11 @@ protos: .venv/.synced ## generate gen/ from protos/ with the locked grpcio-tools
 	  $$(find protos -name '*.proto' | LC_ALL=C sort)
 
 train-smoke: .venv/.synced ## train, evaluate and export a small model of each kind (minutes)
-	@for recipe in sketch forecast video; do $(RUN)seqserve train $$recipe --preset smoke || exit 1; done
+	@for recipe in sketch forecast video; do \
+	  $(RUN)seqserve train $$recipe --preset smoke --models runs/models --allow-worse || exit 1; done
+
+families: .venv/.synced ## train every family of sketch models with three seeds, in docs/sketch-families.md (hours)
+	@$(RUN)python -m training.sketch.families --data $(SKETCH_DATA) --runs runs/families
 
 load: .venv/.synced ## 30 s of mixed traffic against a running platform
 	@$(RUN)locust -f tests/load/locustfile.py --headless --users 16 --spawn-rate 8 --run-time 30s \

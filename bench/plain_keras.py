@@ -4,6 +4,7 @@ The same layers and the same numbers, written the usual way: masks instead of le
 loop over time, `keras.layers.Bidirectional`. Preprocessing is the recipes' own, so that only the networks differ.
 """
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,10 @@ from keras import layers, ops
 from training.forecast.config import PRESETS as FORECAST_PRESETS
 from training.forecast.model import build_model as build_forecast
 from training.forecast.model import forecast
+from training.recipe.recurrent import Recurrent
+from training.recipe.steps import pool_mean_max, zero_after
 from training.sketch.config import PRESETS as SKETCH_PRESETS
-from training.sketch.model import pool, stroke_features, zero_after
+from training.sketch.models.classifier import build_model as build_sketch
 from training.video.config import PRESETS as VIDEO_PRESETS
 from training.video.model import build_model as build_video
 from training.video.model import classify
@@ -42,7 +45,9 @@ def export_plain(name: str, version: Path, folder: Path) -> Any:
     """
     bundled = tf.saved_model.load(str(version))
     weights = [v.numpy() for v in bundled.variables]
-    model, serve = {"sketch": _sketch, "forecast": _forecast, "video": _video}[name](weights)
+    options = json.loads((version / "manifest.json").read_text())["options"]
+    builders = {"sketch": lambda w: _sketch(w, options["temperature"]), "forecast": _forecast, "video": _video}
+    model, serve = builders[name](weights)
     specs = bundled.signatures["serving_default"].structured_input_signature[1]
     archive = keras.export.ExportArchive()
     archive.track(model)
@@ -51,42 +56,50 @@ def export_plain(name: str, version: Path, folder: Path) -> Any:
     return tf.saved_model.load(str(folder))
 
 
-def _sketch(weights: Sequence[np.ndarray]) -> tuple[keras.Model, Serve]:
-    config = SKETCH_PRESETS["bundled"]
-    features = keras.Input((None, weights[0].shape[1]))
+def _sketch(weights: Sequence[np.ndarray], temperature: float) -> tuple[keras.Model, Serve]:
+    """The recurrent half the usual way; the raster half, which has no time, as it is."""
+    ours = build_sketch(SKETCH_PRESETS["bundled"], len(weights[-1]))
+    _assign(ours, weights)
+    sequence, raster = ours.encoders
+    ink = keras.Input((None, 3))
+    features = keras.Input((None, sequence.stem.convolutions[0].kernel.shape[1]))
     lengths = keras.Input((), dtype="int32")
     x, left = features, lengths
-    for channels in config.channels:
-        x = layers.Conv1D(channels, 5, strides=2)(layers.ZeroPadding1D(2)(x))
-        x = ops.gelu(layers.LayerNormalization()(x))
+    plain = []
+    for convolution in sequence.stem.convolutions:
+        plain += [layers.Conv1D.from_config(convolution.get_config()), layers.LayerNormalization()]
+        x = ops.gelu(plain[-1](plain[-2](layers.ZeroPadding1D(2)(x))))
         left = (left + 1) // 2
         x = _ZeroAfter()(x, left)
     mask = _Mask()(x, left)
-    for _ in range(config.layers):
-        x = layers.Bidirectional(layers.GRU(config.units, return_sequences=True))(x, mask=mask)
-    scores = layers.Dense(weights[-1].shape[0])(_Pool()(x, left))
-    model = keras.Model([features, lengths], scores)
-    model.set_weights(_to_keras_order(weights, config.layers))
+    for layer in sequence.recurrent:
+        plain.append(layers.Bidirectional(layers.GRU(layer.units, return_sequences=True)))
+        x = plain[-1](x, mask=mask)
+    plain.append(layers.Dense(len(weights[-1])))
+    scores = plain[-1](ops.concatenate([_Pool()(x, left), raster(ink, lengths)], axis=-1))
+    stages = [w for pair in zip(sequence.stem.convolutions, sequence.stem.norms, strict=True) for w in pair]
+    theirs = [*(s.get_weights() for s in stages), *map(_halve, sequence.recurrent), ours.classify.get_weights()]
+    for layer, values in zip(plain, theirs, strict=True):
+        layer.set_weights(values)
+    model = keras.Model([features, lengths, ink], scores)
 
     def serve(inputs: Tensors) -> Tensors:
         count = tf.clip_by_value(inputs["lengths"], 1, tf.shape(inputs["ink"])[1])
-        logits = model([stroke_features(inputs["ink"], count), count], training=False)
-        return {"probabilities": tf.nn.softmax(logits)}
+        logits = model([sequence.features(inputs["ink"], count), count, inputs["ink"]], training=False)
+        return {"probabilities": tf.nn.softmax(logits / temperature)}
 
     return model, serve
 
 
-def _to_keras_order(weights: Sequence[np.ndarray], recurrent_layers: int) -> list[np.ndarray]:
-    """Weights of the recipe's sketch model -> those of `_sketch`, whose GRUs hold each direction by itself."""
-    numbers = [w for w in weights if w.dtype == np.float32]  # the others are dropout's random state
-    kernels, norms, rest = numbers[:4], numbers[4:8], numbers[8:]
-    ordered = [*kernels[:2], *norms[:2], *kernels[2:], *norms[2:]]
-    for i in range(recurrent_layers):
-        recurrent, recurrent_bias, kernel, bias = rest[4 * i : 4 * i + 4]
-        halves = zip(np.split(kernel, 2, axis=1), np.split(bias, 2), recurrent, recurrent_bias, strict=True)
-        for input_kernel, input_bias, state_kernel, state_bias in halves:
-            ordered += [input_kernel, state_kernel, np.stack([input_bias, state_bias[0]])]
-    return [*ordered, *rest[4 * recurrent_layers :]]
+def _halve(layer: Recurrent) -> list[np.ndarray]:
+    """Weights of a bidirectional layer of ours -> those of Keras's, which holds each direction by itself."""
+    parts = np.split(np.asarray(layer.input_kernel), 2, axis=1), np.asarray(layer.input_bias)
+    halves = zip(*parts, np.asarray(layer.kernel), np.asarray(layer.bias), strict=True)
+    return [
+        weight
+        for input_kernel, input_bias, kernel, bias in halves
+        for weight in (input_kernel, kernel, np.stack([input_bias, bias]))
+    ]
 
 
 class _ZeroAfter(layers.Layer):
@@ -105,7 +118,7 @@ class _Pool(layers.Layer):
         self.supports_masking = True  # it has the lengths, and drops the mask on purpose
 
     def call(self, x: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
-        return pool(zero_after(x, lengths), lengths)
+        return pool_mean_max(zero_after(x, lengths), lengths)
 
 
 def _forecast(weights: Sequence[np.ndarray]) -> tuple[keras.Model, Serve]:
