@@ -97,7 +97,9 @@ class FusionModel:
     """
 
     family: Literal["fusion"] = "fusion"
-    sequence: Annotated[RecurrentModel | TransformerModel, Field(discriminator="family")] = RecurrentModel()
+    sequence: Annotated[RecurrentModel | TransformerModel, Field(discriminator="family")] = RecurrentModel(
+        units=64, layers=1
+    )
     raster: RasterModel = RasterModel()
     dropout: Share = 0.3
 
