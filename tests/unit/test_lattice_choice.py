@@ -66,8 +66,8 @@ def test_drawings_are_padded_little_by_few_lengths(shared_data: Path, models_dir
     stride = 4  # of the model's two convolutions
     lengths = choose_lengths(train, config.max_points, stride, config.max_padding)
     assert len(lengths) <= 14
-    assert measure_waste(train, lengths) <= config.max_padding == 0.06
-    assert measure_waste(test, lengths) <= 0.065
+    assert measure_waste(train, lengths) <= config.max_padding == 0.08
+    assert measure_waste(test, lengths) <= 0.085
     cells = json.loads((models_dir / "sketch" / "1" / "manifest.json").read_text())["lattice"]["cells"]
     assert {cell["length"] for cell in cells} == set(lengths)
 

@@ -30,7 +30,7 @@ def test_both_doors_make_the_same_message():
     [
         {},
         {"strokes": []},
-        {"strokes": [[[1], [1]]]},
+        {"strokes": [[[], []]]},
         {"strokes": [[[1, 2], [1]]]},
         {"strokes": [[[1, 2], [1, math.nan]]]},
         {"strokes": [[[1, "2"], [1, 2]]]},

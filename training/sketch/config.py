@@ -130,7 +130,11 @@ PRESETS = {
         served_batches=(1, 8),
         measure_rounds=3,
     ),
-    "bundled": Config(model=FusionModel(), optimisation=Optimisation(epochs=40, batch_size=128, learning_rate=3e-3)),
+    "bundled": Config(
+        model=FusionModel(),
+        optimisation=Optimisation(epochs=40, batch_size=128, learning_rate=3e-3),
+        max_padding=0.08,
+    ),
     "full": Config(
         model=FusionModel(
             sequence=RecurrentModel(channels=(96, 128), units=128), raster=RasterModel(channels=(32, 64, 128))

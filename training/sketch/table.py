@@ -24,7 +24,7 @@ _METRICS = {"top1": "top-1", "top3": "top-3", "outside_top1": "outside", "nll": 
 _TEXT = """\
 # The families of the sketch recipe
 
-{epochs} epochs of {drawings} each, {seeds} seeds each: mean ± standard deviation on the test split. "outside": top-1 on
+{epochs} epochs of {drawings} each: mean ± standard deviation over the seeds, on the test split. "outside": top-1 on
 official drawings of the same classes from outside of the pack. Times: one call of the graph that would be served (the
 faster of plain and compiled by XLA), batch × {length} points (the median), all families in turns on one machine with
 {threads}: compare them with each other only. Size: the SavedModel. Written by `make families` on {day}.
@@ -43,7 +43,7 @@ def write_table(runs: Mapping[str, Sequence[Run]], typical_length: int, drawings
         path: the file.
     """
     costs = measure_costs({name: seeded[0] for name, seeded in runs.items()}, typical_length)
-    head = ["family", "parameters", "MB", *_METRICS.values(), *(f"ms, batch {batch}" for batch in _BATCHES)]
+    head = ["family", "seeds", "parameters", "MB", *_METRICS.values(), *(f"ms, batch {batch}" for batch in _BATCHES)]
     rows = [head, ["---"] + ["---:"] * (len(head) - 1)]
     for name, seeded in runs.items():
         metrics = [run.metrics["metrics"] for run in seeded]
@@ -52,12 +52,13 @@ def write_table(runs: Mapping[str, Sequence[Run]], typical_length: int, drawings
         ]
         cost = costs[name]
         times = [f"{ms:.2f}" for ms in cost["latency_ms"]]
-        rows.append([name, f"{cost['parameters']:,}", f"{cost['size_bytes'] / 1e6:.2f}", *quality, *times])
+        rows.append(
+            [name, str(len(seeded)), f"{cost['parameters']:,}", f"{cost['size_bytes'] / 1e6:.2f}", *quality, *times]
+        )
     first = next(iter(runs.values()))
     text = _TEXT.format(
         epochs=first[0].read_config(Config).optimisation.epochs,
         drawings=drawings,
-        seeds=len(first),
         length=typical_length,
         threads=f"{tf.config.threading.get_intra_op_parallelism_threads() or 'all'} TensorFlow threads",
         day=datetime.now(UTC).date().isoformat(),
@@ -108,5 +109,5 @@ def _make_serve(model: SketchClassifier) -> Any:
 def _mean_and_spread(values: Sequence[float]) -> str:
     if not values:
         return ""
-    spread = statistics.stdev(values) if len(values) > 1 else 0.0
-    return f"{statistics.mean(values):.3f} ± {spread:.3f}"
+    spread = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.3f}{spread}"
