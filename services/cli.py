@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from services.keys import app as keys_app
-from services.terminal import MODELS_DIR, console, fail
+from services.terminal import MODELS_DIR, console, refusals
 from services.training_cli import app as training_app
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def up(
     from services.platform.supervisor import PlatformError, PlatformOptions, run_platform
 
     folder = models if "://" in models else str(Path(models).resolve())
-    try:
+    with refusals(PlatformError, ValueError):
         configs = read_configs(model_config) if model_config else []
         served = [MessageToDict(config, preserving_proto_field_name=True) for config in configs]
         protection = {"KEYS_FILE": keys_file, "TLS_CERTIFICATE": tls_certificate, "TLS_KEY": tls_key}
@@ -69,8 +69,6 @@ def up(
             otlp_endpoint,
         )
         run_platform(options, console)
-    except (PlatformError, OSError, ValueError) as error:
-        fail(str(error))
 
 
 @app.command()
@@ -79,7 +77,7 @@ def gateway() -> None:
     from services.gateway.settings import GatewaySettings
 
     settings = GatewaySettings()
-    try:
+    with refusals(RuntimeError, ValueError):
         if settings.workers > 1:
             from services.gateway.workers import serve_workers
 
@@ -88,8 +86,6 @@ def gateway() -> None:
             from services.gateway.server import serve_gateway
 
             serve_gateway(settings)
-    except (RuntimeError, ValueError, OSError) as error:
-        fail(str(error))
 
 
 @app.command()
@@ -104,11 +100,9 @@ def configure(
     """Tell a running platform which versions to serve, and show which ones it serves."""
     from services.configure import configure as configure_platform
 
-    try:
+    with refusals(ValueError):
         options = _client_options(api_key, tls_ca, tls_certificate, tls_key)
         console.print(configure_platform(file, target, options))
-    except (OSError, ValueError) as error:
-        fail(str(error))
 
 
 @app.command()
@@ -126,11 +120,9 @@ def predict(
     from services.client.errors import CallError
     from services.predict import predict as predict_file
 
-    try:
+    with refusals(CallError, ValueError):
         options = _client_options(api_key, tls_ca, tls_certificate, tls_key)
         console.print(predict_file(service, file, target, limit, options))
-    except (CallError, OSError, ValueError) as error:
-        fail(str(error))
 
 
 @app.command()

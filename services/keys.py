@@ -1,19 +1,17 @@
 """`seqserve keys`: makes API keys, lists them, takes them back."""
 
-import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Column, Table
 
 from services.gateway.protection.client import Priority
 from services.gateway.protection.keys import ApiKey, make_key, read_keys, write_keys
+from services.terminal import console, fail, refusals
 
 app = typer.Typer(no_args_is_help=True, help="API keys of a gateway.")
-console = Console(highlight=False)
 
 KeysFile = Annotated[Path, typer.Option("--file", help="JSON file of the keys, the gateway's KEYS_FILE")]
 
@@ -32,7 +30,7 @@ def create(
 ) -> None:
     """Make a key, and show it once; the file holds only its hash."""
     key, key_id, hashed = make_key()
-    try:
+    with refusals(ValueError):
         added = ApiKey(
             id=key_id,
             name=name,
@@ -46,8 +44,6 @@ def create(
             expires=datetime.now(UTC) + timedelta(days=expires_in_days) if expires_in_days else None,
         )
         write_keys(file, [*(read_keys(file) if file.exists() else []), added])
-    except (OSError, ValueError) as error:
-        _fail(str(error))
     console.print(key, soft_wrap=True, markup=False)
 
 
@@ -56,10 +52,8 @@ def list_keys(file: KeysFile) -> None:
     """Show the keys of a file, without the keys themselves."""
     columns = ("per second", "burst", "per day", "priority", "models", "configures", "expires")
     table = Table(Column("id", no_wrap=True), Column("name", no_wrap=True), *columns)
-    try:
+    with refusals(ValueError):
         keys = read_keys(file)
-    except (OSError, ValueError) as error:
-        _fail(str(error))
     for key in keys:
         models = "all" if key.models is None else " ".join(key.models)
         expires = key.expires.date().isoformat() if key.expires else "never"
@@ -72,17 +66,10 @@ def list_keys(file: KeysFile) -> None:
 @app.command()
 def revoke(key_id: Annotated[str, typer.Argument(help="the middle part of the key")], file: KeysFile) -> None:
     """Take a key back; running gateways refuse it within about a second."""
-    try:
+    with refusals(ValueError):
         keys = read_keys(file)
         found = next((key for key in keys if key.id == key_id), None)
         if found is None:
-            _fail(f"{file} has no key '{key_id}'")
+            fail(f"{file} has no key '{key_id}'")
         write_keys(file, [key for key in keys if key.id != key_id])
-    except (OSError, ValueError) as error:
-        _fail(str(error))
     console.print(f"revoked {key_id} of {found.name}", markup=False)
-
-
-def _fail(message: str) -> NoReturn:
-    console.print(message, style="red", soft_wrap=True, markup=False)
-    sys.exit(1)

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from services import training_commands
 from services.terminal import MODELS_DIR, console, refusals
 from training.recipe.errors import RecipeError
 
@@ -35,8 +36,6 @@ def train(
     allow_worse: AllowWorse = False,
 ) -> None:
     """Train a model into a run's folder, with its report."""
-    from services import training_commands
-
     with refusals(RecipeError):
         run = training_commands.open_or_start(recipe, preset, config, assignments or [], data, runs, resume)
         console.print(f"run {run.folder}")
@@ -60,8 +59,6 @@ def tune(
     gpus_per_trial: Annotated[float, typer.Option(help="GPUs of each trial", min=0)] = 0.0,
 ) -> None:
     """Search for better hyper-parameters (Ray Tune, Optuna); writes best.json for `train --config`."""
-    from services import training_commands
-
     with refusals(RecipeError):
         start = training_commands.read_config(recipe, preset, config, assignments or [])
         console.print(training_commands.tune(recipe, start, data, folder, trials, concurrent, gpus_per_trial))
@@ -75,8 +72,6 @@ def export(
     allow_worse: AllowWorse = False,
 ) -> None:
     """Publish the model of a run as its next version, unless it is worse than the newest one."""
-    from services import training_commands
-
     with refusals(RecipeError):
         console.print(f"exported {training_commands.export(training_commands.open_run(run), models, allow_worse)}")
 
@@ -88,8 +83,6 @@ def evaluate(
     data: Data = None,
 ) -> None:
     """Measure an exported model."""
-    from services import training_commands
-
     with refusals(RecipeError):
         for name, value in training_commands.import_recipe(recipe, "evaluate").evaluate(model, data).items():
             console.print(f"{name:32} {value:.4f}")
@@ -102,8 +95,6 @@ def measure(
     threads: Annotated[int, typer.Option(help="TensorFlow's threads; 0 leaves it to TensorFlow", min=0)] = 1,
 ) -> None:
     """Measure on this machine which graph is fastest at which batch size and length; rewrites the manifest."""
-    from services import training_commands
-
     with refusals(RecipeError):
         for cell in training_commands.measure(model, rounds, threads):
             console.print("  ".join(f"{name} {value}" for name, value in cell.items()))
@@ -121,8 +112,6 @@ def download(
     at_once: Annotated[int, typer.Option(help="files at the same time", min=1)] = 4,
 ) -> None:
     """Load training data; goes on where it was interrupted, and checks every file's checksum."""
-    from services import training_commands
-
     with refusals(RecipeError):
         files = training_commands.download(recipe, to, kind, classes, source, at_once)
         console.print(f"{len(files)} files in {to}", soft_wrap=True)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from training.forecast.config import CONTEXT, HORIZON, MIN_OBSERVED, PRESETS, Config
 from training.forecast.data import SOURCES, VALIDATION_DAYS, Series
+from training.recipe.config import describe_command
 
 CARD = """# forecast: the next seven days of any daily series
 
@@ -76,7 +77,7 @@ def write_card(config: Config, series: list[Series], parameters: int, metrics: M
         min_observed=MIN_OBSERVED,
         members=config.members,
         parameters=parameters,
-        command=_command(config, series),
+        command=describe_command("forecast", config, PRESETS, "../shared/data" if series else ""),
         steps=config.optimisation.epochs * config.steps_per_epoch,
         batch_size=config.optimisation.batch_size,
         seed=config.seed,
@@ -89,13 +90,6 @@ def write_card(config: Config, series: list[Series], parameters: int, metrics: M
         coverage_80=metrics["coverage_80_mean"],
         coverage_95=metrics["coverage_95_mean"],
     )
-
-
-def _command(config: Config, series: list[Series]) -> str:
-    preset = next((name for name, known in PRESETS.items() if known == config), None)
-    if preset is None:
-        return f"train({config}, ...)"
-    return f"seqserve train forecast --preset {preset}" + (" --data ../shared/data" if series else "")
 
 
 def _describe_mix(config: Config, series: list[Series]) -> str:

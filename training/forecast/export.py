@@ -1,6 +1,5 @@
 """Makes the model of a run a version that the services load."""
 
-import json
 from functools import partial
 from pathlib import Path
 
@@ -72,7 +71,7 @@ def _measure_newest(models_dir: Path, series: list[Series]) -> Measured | None:
     if not versions:
         return None
     newest = versions[-1]
-    if json.loads((newest.folder / "manifest.json").read_text())["options"] != OPTIONS:
+    if newest.options != OPTIONS:
         return Measured(newest.title, {}, (), "")
     return _name_measured(newest.title, evaluate_forecasts(load_serve(newest.folder), series), series)
 

@@ -81,6 +81,18 @@ def override_values(config: T, values: Mapping[str, Any]) -> T:
     return from_dict(type(config), fields)
 
 
+def describe_command(recipe: str, config: Any, presets: Mapping[str, Any], data: str = "") -> str:
+    """The command that trains with a configuration; what a model card tells.
+
+    Args:
+        data: folder, as it is to be shown; "" where the recipe makes its own.
+    """
+    preset = next((name for name, known in presets.items() if known == config), None)
+    if preset is None:
+        return f"train({config}, ...)"
+    return f"seqserve train {recipe} --preset {preset}" + (f" --data {data}" if data else "")
+
+
 def _enter(place: Any, part: str, name: str) -> Any:
     if isinstance(place, dict) and part in place:
         return place[part]

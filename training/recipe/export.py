@@ -157,14 +157,6 @@ def _manifest(
     }
 
 
-def read_costs(folder: Path) -> dict[str, float]:
-    """What serving an exported version takes: latency_ms_batch<n> for one row and for 32, size_bytes of its files."""
-    metrics = json.loads((folder / "manifest.json").read_text())["metrics"]
-    size_bytes = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-    latencies = {name: value for name, value in metrics.items() if name.startswith("latency_ms")}
-    return latencies | {"size_bytes": float(size_bytes)}
-
-
 def _latencies(cells: Sequence[Mapping[str, Any]], typical_length: int) -> dict[str, float]:
     """Time of one call of the graph that is served, for rows of typical length."""
     lengths = sorted({cell["length"] for cell in cells})

@@ -1,6 +1,7 @@
 """Fits a model: every recipe's inner loop, with all that a long run needs around it."""
 
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -85,8 +86,6 @@ def _list_callbacks(
 
 def _has_tensorflow() -> bool:
     """Keras writes TensorBoard's events by TensorFlow, on every backend."""
-    from importlib.util import find_spec
-
     return find_spec("tensorflow") is not None
 
 

@@ -21,6 +21,7 @@ class Version:
         name, number: `<models>/<name>/<number>` is its folder.
         created: time in ISO 8601.
         labels: in the order of its outputs; empty for a forecaster.
+        options: what the service's transforms must know.
         metrics: what it reached when it was exported, on the data and the machine of then.
         size_bytes: of all files of its folder.
         folder: where it lies.
@@ -30,6 +31,7 @@ class Version:
     number: int
     created: str
     labels: tuple[str, ...]
+    options: Mapping[str, Any]
     metrics: Mapping[str, float]
     size_bytes: int
     folder: Path
@@ -37,6 +39,12 @@ class Version:
     @property
     def title(self) -> str:
         return f"{self.name} version {self.number}"
+
+    @property
+    def costs(self) -> dict[str, float]:
+        """What serving it takes: latency_ms_batch<n> for one row and for 32, size_bytes."""
+        latencies = {name: value for name, value in self.metrics.items() if name.startswith("latency_ms")}
+        return latencies | {"size_bytes": float(self.size_bytes)}
 
 
 @dataclass(frozen=True)
@@ -65,6 +73,11 @@ def read_versions(models_dir: Path, name: str) -> list[Version]:
     folders = (models_dir / name).glob("[0-9]*")
     manifests = [f / "manifest.json" for f in folders if f.name.isdigit() and (f / "manifest.json").is_file()]
     return sorted((_read_version(path) for path in manifests), key=lambda version: version.number)
+
+
+def measure_bytes(folder: Path) -> int:
+    """Size of all files below a folder."""
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
 def fingerprint(*arrays: np.ndarray) -> str:
@@ -153,7 +166,8 @@ def _parse_version(path: Path, manifest: Mapping[str, Any]) -> Version:
         number=int(path.parent.name),
         created=str(manifest["created"]),
         labels=tuple(manifest["labels"]),
+        options=dict(manifest.get("options", {})),
         metrics={name: float(value) for name, value in manifest["metrics"].items()},
-        size_bytes=sum(file.stat().st_size for file in path.parent.rglob("*") if file.is_file()),
+        size_bytes=measure_bytes(path.parent),
         folder=path.parent,
     )

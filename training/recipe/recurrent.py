@@ -91,7 +91,7 @@ class Recurrent(layers.Layer):  # type: ignore[misc]
     def _project(self, x: Tensor, lengths: Tensor, training: bool) -> tuple[Tensor, ...]:
         """The input's part of the gates, [time, batch, gates * units] for each direction."""
         kernels = ops.split(ops.cast(self.input_kernel, x.dtype), self.directions, axis=-1)
-        gains = self._per_direction(self.input_gain, x) if self.normalization in ("layer", "weight") else []
+        gains = _per_direction(self.input_gain, x.dtype) if self.normalization in ("layer", "weight") else []
         if self.normalization == "weight":
             kernels = [_unit_columns(kernel) * gain for kernel, gain in zip(kernels, gains, strict=True)]
         parts = [ops.tensordot(x, kernel, 1) for kernel in kernels]
@@ -101,14 +101,14 @@ class Recurrent(layers.Layer):  # type: ignore[misc]
             joined = ops.concatenate(parts, axis=-1)
             joined = self.batch_norm(joined, training=training, mask=valid_steps(x, lengths))
             parts = ops.split(joined, self.directions, axis=-1)
-        biases = self._per_direction(self.input_bias, x)
+        biases = _per_direction(self.input_bias, x.dtype)
         steps = [ops.transpose(part + bias, (1, 0, 2)) for part, bias in zip(parts, biases, strict=True)]
         return (steps[0], *(reverse(each, lengths) for each in steps[1:]))  # time first: a step lies together
 
     def _make_step(self, keep: Tensor | None, dtype: str) -> Callable[[Any, Any], Any]:
         """(state of each direction, gates' inputs of each direction) -> next state of each direction."""
-        kernels, biases = ops.unstack(ops.cast(self.kernel, dtype)), ops.unstack(ops.cast(self.bias, dtype))
-        gains = ops.unstack(ops.cast(self.gain, dtype)) if self.normalization in ("layer", "weight") else []
+        kernels, biases = _per_direction(self.kernel, dtype), _per_direction(self.bias, dtype)
+        gains = _per_direction(self.gain, dtype) if self.normalization in ("layer", "weight") else []
         if self.normalization == "weight":
             kernels = [_unit_columns(kernel) * gain for kernel, gain in zip(kernels, gains, strict=True)]
         advance = _advance_gru if self.cell == "gru" else _advance_lstm
@@ -138,9 +138,6 @@ class Recurrent(layers.Layer):  # type: ignore[misc]
         zeros = ops.zeros((ops.shape(x)[0], self.units), x.dtype)
         return (zeros,) if self.cell == "gru" else (zeros, zeros)
 
-    def _per_direction(self, weight: Tensor, x: Tensor) -> list[Tensor]:
-        return list(ops.unstack(ops.cast(weight, x.dtype)))
-
     def _first_kernel(self, shape: tuple[int, ...], dtype: Any = None) -> Tensor:
         draw = keras.initializers.get(self.initializer)
         return ops.stack([draw.clone()(shape[1:], dtype) if i else draw(shape[1:], dtype) for i in range(shape[0])])
@@ -167,6 +164,10 @@ def _advance_lstm(state: State, gates: Tensor, recurrent: Tensor) -> State:
     write, forget, new, show = ops.split(gates + recurrent, 4, axis=-1)
     memory = ops.sigmoid(forget) * state[1] + ops.sigmoid(write) * ops.tanh(new)
     return ops.sigmoid(show) * ops.tanh(memory), memory
+
+
+def _per_direction(weight: Tensor, dtype: str) -> list[Tensor]:
+    return list(ops.unstack(ops.cast(weight, dtype)))
 
 
 def _standardize(x: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from training.recipe.sharding import share
 from training.sketch.augmentation import augment
 from training.sketch.config import Config
 from training.sketch.drawings import Bitmaps, Drawings
-from training.sketch.ink import pad_inks
+from training.sketch.ink import pad_inks, pad_to_multiple
 from training.sketch.model_config import RecurrentModel
 
 Batch = tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]
@@ -67,9 +67,9 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
 
     def make_batch(self, number: int, window: int) -> Batch:
         """One batch of the epoch that was started last."""
-        rows, augmentation = self.batches[number], self.config.augmentation
-        ink, lengths = pad_inks([self.drawings.inks[i] for i in rows])
-        ink = _pad(ink, self.window_steps or self.config.pad_to)
+        part, augmentation = self.drawings.take(self.batches[number]), self.config.augmentation
+        ink, lengths = pad_inks(part.inks)
+        ink = pad_to_multiple(ink, self.window_steps or self.config.pad_to)
         if self.training and augmentation:
             rng = np.random.default_rng([self.config.seed, self.epoch, number])
             ink, lengths = augment(ink, lengths, augmentation, rng)
@@ -77,7 +77,7 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         if self.window_steps:
             inputs["window"] = np.full(len(lengths), window, np.int32)
         weights = (lengths > window * self.window_steps).astype(np.float32)
-        return inputs, np.eye(self.classes, dtype=np.float32)[self.drawings.classes[rows]], weights
+        return inputs, np.eye(self.classes, dtype=np.float32)[part.classes], weights
 
 
 class PictureBatches(keras.utils.PyDataset):  # type: ignore[misc]
@@ -154,12 +154,10 @@ def _as_tensors(batches: Batches | PictureBatches) -> Any:
 
 
 def _window_steps(config: Config) -> int:
-    stateful = isinstance(config.model, RecurrentModel) and config.model.truncation == "stateful"
-    return config.model.truncate_steps if isinstance(config.model, RecurrentModel) and stateful else 0
-
-
-def _pad(ink: np.ndarray, multiple: int) -> np.ndarray:
-    return np.pad(ink, ((0, 0), (0, -ink.shape[1] % multiple), (0, 0)))
+    model = config.model
+    if isinstance(model, RecurrentModel) and model.truncation == "stateful":
+        return model.truncate_steps
+    return 0
 
 
 def _order(lengths: np.ndarray, batch_size: int, rng: np.random.Generator | None) -> list[np.ndarray]:

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
+from training.recipe.config import describe_command
 from training.recipe.report.measures import class_f1
 from training.recipe.run import Run
 from training.sketch.config import PRESETS, Config
 from training.sketch.drawings import BitmapDataset, Dataset
-from training.sketch.judgement import pick_drawings, read_answers
+from training.sketch.judgement import pick_judged
 
 QUICK_DRAW = "The Quick, Draw! Dataset, Google, Inc., CC BY 4.0"
 SHAPES_DATA = "Shapes drawn by the recipe itself; no licence needed"
@@ -90,11 +91,16 @@ _SHAPES_ORIGIN = "This is a model to try the pipeline with, not one to use."
 
 
 def write_card(
-    run: Run, dataset: Dataset | BitmapDataset, temperature: float, parameters: int, metrics: Mapping[str, float]
+    run: Run,
+    dataset: Dataset | BitmapDataset,
+    answers: Mapping[str, np.ndarray],
+    temperature: float,
+    parameters: int,
+    metrics: Mapping[str, float],
 ) -> str:
-    """Writes the card of a model that has been trained and judged, as Markdown."""
-    config, answers = run.read_config(Config), read_answers(run)
-    test = pick_drawings(dataset.splits["test"], config.judged)
+    """Writes the card of a model that has been trained and judged, as Markdown; `answers` are those of the run."""
+    config = run.read_config(Config)
+    _, test = pick_judged(dataset, config)
     counts = {split: len(drawings) for split, drawings in dataset.splits.items()}
     origin = (_QUICK_DRAW_ORIGIN if run.data_dir else _SHAPES_ORIGIN).format(**counts)
     return _CARD.format(
@@ -102,7 +108,7 @@ def write_card(
         labels=", ".join(dataset.labels),
         data=describe_data(run.data_dir),
         origin=origin,
-        command=_command(config, run.data_dir),
+        command=describe_command("sketch", config, PRESETS, "DIR" if run.data_dir else ""),
         parameters=parameters,
         network=_NETWORKS[config.model.family],
         order="" if config.model.family == "raster" else _ORDER,
@@ -120,13 +126,6 @@ def write_card(
 def describe_data(data_dir: Path | None) -> str:
     """Names the source and its licence."""
     return QUICK_DRAW if data_dir else SHAPES_DATA
-
-
-def _command(config: Config, data_dir: Path | None) -> str:
-    preset = next((name for name, known in PRESETS.items() if known == config), None)
-    if preset is None:
-        return f"train({config}, ...)"
-    return f"seqserve train sketch --preset {preset}" + (" --data DIR" if data_dir else "")
 
 
 def _weakest(labels: Sequence[str], probabilities: np.ndarray, classes: np.ndarray) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from training.recipe.report.measures import measure
 from training.sketch.data import draw_dataset, load_dataset
 from training.sketch.drawings import Drawings, Inks
-from training.sketch.ink import pad_inks
+from training.sketch.ink import pad_inks, pad_to_multiple
 from training.sketch.synthetic import SHAPES
 
 _BATCH = 128
@@ -24,8 +24,7 @@ def make_predict(model: keras.Model) -> Predict:
     """Probabilities by a Keras model, on any backend, without temperature."""
 
     def predict(ink: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-        ink = np.pad(ink, ((0, 0), (0, -ink.shape[1] % _PAD_TO), (0, 0)))
-        logits = model.predict_on_batch({"ink": ink, "lengths": lengths})
+        logits = model.predict_on_batch({"ink": pad_to_multiple(ink, _PAD_TO), "lengths": lengths})
         return keras.ops.convert_to_numpy(keras.ops.softmax(logits))
 
     return predict

@@ -1,6 +1,5 @@
 """Makes the model of a run a version that the services load."""
 
-import json
 import math
 from functools import partial
 from pathlib import Path
@@ -9,9 +8,9 @@ import numpy as np
 import tensorflow as tf
 
 from training.recipe.errors import PublicationError
-from training.recipe.export import Export, Tensors, export_model, read_costs
+from training.recipe.export import Export, Tensors, export_model
 from training.recipe.lattice import choose_lengths
-from training.recipe.publication import Measured, check_better, fingerprint, read_versions
+from training.recipe.publication import Measured, Version, check_better, fingerprint, read_versions
 from training.recipe.report.calibration import apply_temperature, fit_temperature
 from training.recipe.report.measures import measure
 from training.recipe.run import Run
@@ -21,9 +20,9 @@ from training.sketch.data import draw_dataset
 from training.sketch.drawings import BitmapDataset, Bitmaps, Dataset, Drawings
 from training.sketch.evaluate import load_predict, predict_all
 from training.sketch.ink import pad_inks
-from training.sketch.judgement import pick_drawings, read_answers, report
+from training.sketch.judgement import pick_judged, read_answers, report
 from training.sketch.model_config import FusionModel, Model, RasterModel
-from training.sketch.synthetic import BOX, TOLERANCE
+from training.sketch.simplification import BOX, TOLERANCE
 from training.sketch.train import load_model, open_dataset
 
 INPUTS = {"ink": tf.TensorSpec([None, None, 3], tf.float32), "lengths": tf.TensorSpec([None], tf.int32)}
@@ -49,9 +48,9 @@ def export(run: Run, models_dir: Path, allow_worse: bool = False) -> Path:
     dataset = open_dataset(config, data_dir)
     labels, model = dataset.labels, load_model(run, config, len(dataset.labels))
     answers, versions = read_answers(run), read_versions(models_dir, "sketch")
-    valid, test = (pick_drawings(dataset.splits[split], config.judged) for split in ("valid", "test"))
+    valid, test = pick_judged(dataset, config)
     candidate = Measured(f"run {run.folder.name}", run.metrics["metrics"], labels, _name_data(test, labels))
-    newest = _measure_version(versions[-1].folder, dataset, test) if versions else None
+    newest = _measure_version(versions[-1], dataset, test) if versions else None
     print(check_better(candidate, newest, "top1", allow_worse=allow_worse))
     drawn = (
         test if isinstance(test, Drawings) else draw_dataset(_STAND_IN, config.max_points, config.seed).splits["test"]
@@ -78,7 +77,7 @@ def export(run: Run, models_dir: Path, allow_worse: bool = False) -> Path:
             },
             metrics=run.metrics["metrics"],
             data=describe_data(data_dir),
-            card=partial(write_card, run, dataset, temperature, model.count_params()),
+            card=partial(write_card, run, dataset, answers, temperature, model.count_params()),
             padded_input="ink",
             lengths_input="lengths",
             lengths=_served_lengths(dataset, drawn, config),
@@ -90,7 +89,7 @@ def export(run: Run, models_dir: Path, allow_worse: bool = False) -> Path:
         ),
         models_dir,
     )
-    report(run, dataset, read_costs(folder), versions)
+    report(run, dataset, read_versions(models_dir, "sketch")[-1].costs, versions)
     return folder
 
 
@@ -107,14 +106,13 @@ def _check_answers(folder: Path, test: Drawings | Bitmaps, expected: np.ndarray)
         )
 
 
-def _measure_version(folder: Path, dataset: AnyDataset, test: Drawings | Bitmaps) -> Measured:
+def _measure_version(version: Version, dataset: AnyDataset, test: Drawings | Bitmaps) -> Measured:
     """The version on the run's test drawings, with its classes in the run's order."""
-    labels = tuple(json.loads((folder / "manifest.json").read_text())["labels"])
-    title = f"sketch version {folder.name}"
+    labels = version.labels
     if set(labels) != set(dataset.labels) or isinstance(test, Bitmaps):
-        return Measured(title, {}, labels, "")
-    probabilities = predict_all(load_predict(folder), test)[:, [labels.index(label) for label in dataset.labels]]
-    return Measured(title, measure(probabilities, test.classes), labels, _name_data(test, dataset.labels))
+        return Measured(version.title, {}, labels, "")
+    answers = predict_all(load_predict(version.folder), test)[:, [labels.index(label) for label in dataset.labels]]
+    return Measured(version.title, measure(answers, test.classes), labels, _name_data(test, dataset.labels))
 
 
 def _name_data(test: Drawings | Bitmaps, labels: tuple[str, ...]) -> str:

@@ -46,6 +46,11 @@ def ink_from_strokes(strokes: Sequence[Sequence[Sequence[float]]]) -> np.ndarray
     return np.concatenate(parts).astype(np.float32)
 
 
+def pad_to_multiple(ink: np.ndarray, multiple: int) -> np.ndarray:
+    """[batch, points, 3] -> the same with zeros behind, its points a multiple of `multiple`."""
+    return np.pad(ink, ((0, 0), (0, -ink.shape[1] % multiple), (0, 0)))
+
+
 def pad_inks(inks: Sequence[np.ndarray], points: int | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Inks -> float32 [batch, points, 3], zero after each end, and int32 [batch] lengths."""
     packed = inks if isinstance(inks, Inks) else Inks.pack(inks)

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import overload
 
 import keras
 import numpy as np
@@ -28,7 +27,7 @@ def ask_model(
 
     Of a large split, `config.judged` drawings are asked about, the same for each run.
     """
-    valid, test = (pick_drawings(dataset.splits[split], config.judged) for split in ("valid", "test"))
+    valid, test = pick_judged(dataset, config)
     answers = {"valid": _ask(model, valid), "test": _ask(model, test)}
     if isinstance(test, Drawings):
         answers |= {f"begun.{share}": _ask(model, cut_drawings(test, share)) for share in _BEGUN}
@@ -58,7 +57,7 @@ def report(run: Run, dataset: Dataset | BitmapDataset, costs: Mapping[str, float
     """
     config = run.read_config(Config)
     answers = read_answers(run)
-    valid, test = (pick_drawings(dataset.splits[split], config.judged) for split in ("valid", "test"))
+    valid, test = pick_judged(dataset, config)
     extra: dict[str, float] = {}
     if "outside" in answers:
         extra["outside_top1"] = measure(answers["outside"], answers["outside_classes"])["top1"]
@@ -87,12 +86,12 @@ def read_answers(run: Run) -> dict[str, np.ndarray]:
         return {name: answers[name] for name in answers.files}
 
 
-@overload
-def pick_drawings(split: Drawings, count: int) -> Drawings: ...
-@overload
-def pick_drawings(split: Bitmaps, count: int) -> Bitmaps: ...
-def pick_drawings(split: Drawings | Bitmaps, count: int) -> Drawings | Bitmaps:
-    """At most `count` of the drawings, always the same ones."""
+def pick_judged(dataset: Dataset | BitmapDataset, config: Config) -> tuple[Drawings | Bitmaps, Drawings | Bitmaps]:
+    """At most `config.judged` drawings of the valid split and of the test split, always the same ones."""
+    return _pick(dataset.splits["valid"], config.judged), _pick(dataset.splits["test"], config.judged)
+
+
+def _pick(split: Drawings | Bitmaps, count: int) -> Drawings | Bitmaps:
     if len(split) <= count:
         return split
     return split.take(np.sort(np.random.default_rng(0).permutation(len(split))[:count]))

@@ -5,8 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from shapely import LineString, simplify
 
-BOX = 255.0
-TOLERANCE = 2.0
+from training.sketch.simplification import BOX, TOLERANCE
 
 Strokes = list[np.ndarray]
 

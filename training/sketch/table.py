@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from training.recipe.export import SIGNATURE, Tensors, write_saved_model
+from training.recipe.publication import measure_bytes
 from training.recipe.run import Run
 from training.recipe.timing import compile_graph, fill_cell, make_call, time_calls
 from training.sketch.config import Config
@@ -76,8 +77,7 @@ def measure_costs(runs: Mapping[str, Run], typical_length: int) -> dict[str, dic
             model = load_model(run, run.read_config(Config), len(run.metrics["labels"]))
             path = Path(folder) / str(i)
             write_saved_model(model, _make_serve(model), INPUTS, path)
-            size_bytes = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
-            costs[name] = {"parameters": model.count_params(), "size_bytes": size_bytes}
+            costs[name] = {"parameters": model.count_params(), "size_bytes": measure_bytes(path)}
             calls += _make_calls(path, typical_length)
         times_ms = np.array(time_calls(calls, _ROUNDS)).reshape(len(runs), len(_BATCHES), 2).min(axis=-1)
     for cost, row in zip(costs.values(), times_ms, strict=True):

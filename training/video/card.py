@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from training.recipe.config import describe_command
 from training.video.camera import LABELS
 from training.video.config import FPS, PRESETS, Config
 from training.video.photographs import PHOTOGRAPHS
@@ -85,7 +86,7 @@ def write_card(config: Config, table: np.ndarray, parameters: int, metrics: Mapp
         train_families=_names(TRAIN_FAMILIES),
         unseen_families=_names(UNSEEN_FAMILIES),
         photographs=_PHOTOGRAPHS.format(names=", ".join(PHOTOGRAPHS)) if photographs else "",
-        command=_command(config),
+        command=describe_command("video", config, PRESETS),
         parameters=parameters,
         clips=config.clips,
         epochs=config.optimisation.epochs,
@@ -98,11 +99,6 @@ def write_card(config: Config, table: np.ndarray, parameters: int, metrics: Mapp
 
 def _names(families: tuple[Family, ...]) -> str:
     return ", ".join(family.__name__ for family in families)
-
-
-def _command(config: Config) -> str:
-    preset = next((name for name, known in PRESETS.items() if known == config), None)
-    return f"seqserve train video --preset {preset}" if preset else f"train({config}, ...)"
 
 
 def _confusions(table: np.ndarray) -> str:

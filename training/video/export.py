@@ -1,6 +1,5 @@
 """Makes the model of a run a version that the services load."""
 
-import json
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -76,7 +75,7 @@ def _measure_newest(
     if not versions:
         return None
     newest = versions[-1]
-    if newest.labels != LABELS or json.loads((newest.folder / "manifest.json").read_text())["options"] != options:
+    if newest.labels != LABELS or newest.options != options:
         return Measured(newest.title, {}, newest.labels, "")
     answers = predict_all(load_predict(newest.folder), clips)
     return Measured(newest.title, measure(answers, classes), newest.labels, fingerprint(clips, classes))
