@@ -1,6 +1,7 @@
 """Metrics in words: how a report calls them, writes them, and which way is better."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -9,18 +10,19 @@ class Term:
 
     Attributes:
         title: its name.
-        form: how its value is written, in `unit`.
+        form: how its value is written, in `unit`; a format, or what makes a text of it.
         larger_is_better: None where neither way is.
     """
 
     title: str
-    form: str = "{:.4f}"
+    form: str | Callable[[float], str] = "{:.4f}"
     larger_is_better: bool | None = None
     unit: float = 1.0
 
     def write(self, value: float) -> str:
         """The value with its unit."""
-        return self.form.format(value / self.unit)
+        form = self.form.format if isinstance(self.form, str) else self.form
+        return form(value / self.unit)
 
     def judge(self, value: float, other: float) -> str:
         """Whether `value` is better or worse than `other`, as far as one can read from the two."""
@@ -50,6 +52,34 @@ _TERMS = {
 }
 
 
+def _write_amount(value: float) -> str:
+    """A quantity in the unit of a series, in four digits, and all digits before the point."""
+    return f"{value:,.0f}" if 1e4 <= abs(value) < 1e9 else f"{value:,.4g}"
+
+
+_OF_FORECASTS = {
+    "weeks": Term("Weeks", "{:,.0f}"),
+    "mae": Term("MAE", _write_amount, False),
+    "mean_mae": Term("MAE of the mean", _write_amount, False),
+    "lag7_mae": Term("MAE of lag-7", _write_amount),
+    "mae_to_lag7": Term("MAE to lag-7", "{:.3f}", False),
+    "mae_to_last_value": Term("MAE to last value", "{:.3f}", False),
+    "rmse": Term("RMSE", _write_amount, False),
+    "bias": Term("Bias", _write_amount),
+    "smape": Term("sMAPE", "{:.2f}", False),
+    "mase1": Term("MASE, m = 1", "{:.3f}", False),
+    "mase7": Term("MASE, m = 7", "{:.3f}", False),
+    "pinball": Term("Pinball loss", _write_amount, False),
+    "wql": Term("WQL", "{:.4f}", False),
+    "crps": Term("CRPS", _write_amount, False),
+    "coverage_80": Term("In the 80% interval", _SHARE),
+    "coverage_95": Term("In the 95% interval", _SHARE),
+    "width_80": Term("Width of 80%", "{:.3f}"),
+    "width_95": Term("Width of 95%", "{:.3f}"),
+    "msis_95": Term("MSIS of 95%", "{:.2f}", False),
+}
+
+
 def describe(metric: str) -> Term:
     """The term of a metric; one that is not known keeps its own name."""
     if metric in _TERMS:
@@ -57,4 +87,19 @@ def describe(metric: str) -> Term:
     if metric.startswith("latency_ms_batch"):
         batch, _, quantile = metric.removeprefix("latency_ms_batch").partition("_")
         return Term(f"Latency of {batch} at once" + (f", {quantile}" if quantile else ""), _MS, False)
+    return _describe_forecasts(metric)
+
+
+def _describe_forecasts(metric: str) -> Term:
+    """Of `<measure>`, `<measure>_mean`, `<measure>_geometric_mean` and `<source>_<measure>`."""
+    if metric in _OF_FORECASTS:
+        return _OF_FORECASTS[metric]
+    for suffix in ("_geometric_mean", "_mean"):
+        if metric.removesuffix(suffix) in _OF_FORECASTS:
+            term = _OF_FORECASTS[metric.removesuffix(suffix)]
+            return replace(term, title=f"{term.title},{suffix.replace('_', ' ')}")
+    for measure in sorted(_OF_FORECASTS, key=len, reverse=True):  # mae ends mean_mae too
+        if metric.endswith(f"_{measure}"):
+            term = _OF_FORECASTS[measure]
+            return replace(term, title=f"{term.title}, {metric.removesuffix(f'_{measure}')}")
     return Term(metric)
