@@ -1,7 +1,5 @@
 """Trains every family of models with several seeds and puts them into one table."""
 
-import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,8 +8,9 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from training.recipe.run import Run, start_run
-from training.sketch.config import FAMILIES, Config, Distillation
+from training.recipe.repetition import train_once
+from training.recipe.run import Run
+from training.sketch.config import FAMILIES, Distillation
 from training.sketch.data import load_dataset
 
 STUDENT, _STUDIES, _TEACHES = "conv-bigru, distilled", "conv-bigru", "fusion"
@@ -21,17 +20,15 @@ _SEEDS = (7, 8, 9)
 def train_families(data_dir: Path, runs_dir: Path, seeds: Sequence[int]) -> dict[str, list[Run]]:
     """Trains what is not trained yet: each family, and a student of the fusion, with each seed.
 
-    Each run is a process of its own, so that all begin alike. Runs that were killed go on.
-
     Returns the finished runs of each family, in the order of `seeds`.
     """
     runs: dict[str, list[Run]] = {name: [] for name in (*FAMILIES, STUDENT)}
     for seed in seeds:
         for name, config in FAMILIES.items():
-            runs[name].append(_train(name, replace(config, seed=seed), data_dir, runs_dir))
+            runs[name].append(train_once("sketch", name, replace(config, seed=seed), data_dir, runs_dir))
         teacher = Distillation(teacher=str(runs[_TEACHES][-1].folder.resolve()))
         taught = replace(FAMILIES[_STUDIES], seed=seed, distillation=teacher)
-        runs[STUDENT].append(_train(STUDENT, taught, data_dir, runs_dir))
+        runs[STUDENT].append(train_once("sketch", STUDENT, taught, data_dir, runs_dir))
     return runs
 
 
@@ -49,21 +46,6 @@ def main(
     split = dataset.splits["train"]
     drawings = f"{len(split.inks):,} drawings of {len(dataset.labels)} classes"
     write_table(trained, int(np.median(split.inks.lengths)), drawings, table)
-
-
-def _train(name: str, config: Config, data_dir: Path, runs_dir: Path) -> Run:
-    run = _find_run(config, runs_dir) or start_run("sketch", config, data_dir, runs_dir)
-    if not (run.folder / "metrics.json").is_file():
-        print(f"{name}, seed {config.seed}: {run.folder}", flush=True)
-        subprocess.run([sys.executable, "-m", "services.cli", "train", "--resume", str(run.folder)], check=True)
-    return run
-
-
-def _find_run(config: Config, runs_dir: Path) -> Run | None:
-    for path in sorted((runs_dir / "sketch").glob("*/config.json")):
-        if Run(path.parent).read_config(Config) == config:
-            return Run(path.parent)
-    return None
 
 
 if __name__ == "__main__":
