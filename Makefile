@@ -5,9 +5,10 @@ SYNC := $(UV) sync --frozen --quiet --extra serving --extra training --extra cpu
 RUN := .venv/bin/
 SEQSERVE_ARGS ?=
 SKETCH_DATA ?= ../shared/data/sketch/sketchrnn_npz
+SERIES_DATA ?= ../shared/data
 
 .DEFAULT_GOAL := help
-.PHONY: help run up test test-programs check fix protos train-smoke families load fuzz bench-gateway bench-runtime
+.PHONY: help run up test test-programs check fix protos train-smoke families forecast-families backtest load fuzz bench-gateway bench-runtime
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -64,6 +65,12 @@ train-smoke: .venv/.synced ## train, evaluate and export a small model of each k
 
 families: .venv/.synced ## train every family of sketch models with three seeds, in docs/sketch-families.md (hours)
 	@$(RUN)python -m training.sketch.families --data $(SKETCH_DATA) --runs runs/families
+
+forecast-families: .venv/.synced ## the same of forecasters, in docs/forecast-families.md (hours)
+	@$(RUN)python -m training.forecast.families --data $(SERIES_DATA) --runs runs/forecast-families
+
+backtest: .venv/.synced ## the bundled forecaster beside statsforecast's models, in docs/forecast-backtest.md (two hours)
+	@TF_CPP_MIN_LOG_LEVEL=3 $(RUN)python -m training.forecast.backtest --data $(SERIES_DATA)
 
 load: .venv/.synced ## 30 s of mixed traffic against a running platform
 	@$(RUN)locust -f tests/load/locustfile.py --headless --users 16 --spawn-rate 8 --run-time 30s \
