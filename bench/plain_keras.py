@@ -15,8 +15,8 @@ import tensorflow as tf
 from keras import layers, ops
 
 from training.forecast.config import PRESETS as FORECAST_PRESETS
-from training.forecast.model import build_model as build_forecast
-from training.forecast.model import forecast
+from training.forecast.models.forecaster import build_model as build_forecast
+from training.forecast.models.forecaster import forecast
 from training.recipe.recurrent import Recurrent
 from training.recipe.steps import pool_mean_max, zero_after
 from training.sketch.config import PRESETS as SKETCH_PRESETS
@@ -46,7 +46,11 @@ def export_plain(name: str, version: Path, folder: Path) -> Any:
     bundled = tf.saved_model.load(str(version))
     weights = [v.numpy() for v in bundled.variables]
     options = json.loads((version / "manifest.json").read_text())["options"]
-    builders = {"sketch": lambda w: _sketch(w, options["temperature"]), "forecast": _forecast, "video": _video}
+    builders = {
+        "sketch": lambda w: _sketch(w, options["temperature"]),
+        "forecast": lambda w: _forecast(w, options["interval_factors"]),
+        "video": _video,
+    }
     model, serve = builders[name](weights)
     specs = bundled.signatures["serving_default"].structured_input_signature[1]
     archive = keras.export.ExportArchive()
@@ -121,17 +125,11 @@ class _Pool(layers.Layer):
         return pool_mean_max(zero_after(x, lengths), lengths)
 
 
-def _forecast(weights: Sequence[np.ndarray]) -> tuple[keras.Model, Serve]:
-    hoisted = build_forecast(FORECAST_PRESETS["bundled"])
-    _assign(hoisted, weights)
-    model = keras.models.clone_model(hoisted, clone_function=_to_keras_gru)
-    model.set_weights(hoisted.get_weights())
-    return model, lambda inputs: forecast(model, inputs)
-
-
-def _to_keras_gru(layer: layers.Layer) -> layers.Layer:
-    kind = layers.GRU if isinstance(layer, layers.GRU) else type(layer)
-    return kind.from_config(layer.get_config())
+def _forecast(weights: Sequence[np.ndarray], factors: Sequence[float]) -> tuple[keras.Model, Serve]:
+    config = FORECAST_PRESETS["bundled"]
+    model = build_forecast(config)
+    _assign(model, weights)
+    return model, lambda inputs: forecast(model, config, inputs, factors)
 
 
 def _video(weights: Sequence[np.ndarray]) -> tuple[keras.Model, Serve]:

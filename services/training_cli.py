@@ -12,7 +12,9 @@ from training.recipe.errors import RecipeError
 app = typer.Typer()
 
 Recipe = Annotated[str, typer.Argument(help="sketch, forecast or video", metavar="RECIPE")]
-Data = Annotated[Path | None, typer.Option("--data", help="folder of the data; synthetic data without it")]
+Data = Annotated[
+    Path | None, typer.Option("--data", help="folder of the data, or file of series; synthetic without it")
+]
 Runs = Annotated[Path, typer.Option(help="folder of all runs")]
 Set = Annotated[
     list[str] | None,

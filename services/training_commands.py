@@ -49,8 +49,8 @@ def open_or_start(
 
     if resume:
         return open_run(resume)
-    if data and not data.is_dir():
-        raise ConfigError(f"there is no folder {data}")
+    if data and not data.exists():
+        raise ConfigError(f"there is no file or folder {data}")
     return start_run(recipe, read_config(recipe, preset, config, assignments), data, runs)
 
 

@@ -38,7 +38,7 @@ async def test_sketches_of_any_mix_of_lengths(repositories, requests):
 @given(seed=st.integers(0, 2**32 - 1), count=st.integers(2, 40))
 async def test_series_of_any_number(repositories, seed, count):
     rng = np.random.default_rng(seed)
-    values = rng.normal(100, 20, (count, 392)) * rng.lognormal(0, 2, (count, 1))
+    values = rng.normal(100, 20, (count, 784)) * rng.lognormal(0, 2, (count, 1))
     values[rng.random(values.shape) < 0.1] = np.nan
     days = rng.integers(0, 20_000, count).astype(np.int32)
     rows = [{"values": v, "first_day": d} for v, d in zip(values, days[:, None], strict=True)]

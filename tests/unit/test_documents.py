@@ -10,6 +10,7 @@ from services.gateway import metrics as gateway_metrics
 from services.gateway.settings import GatewaySettings
 from services.runtime import metrics as runtime_metrics
 from services.runtime.versions import metrics as version_metrics
+from training.forecast.config import FAMILIES as FORECASTERS
 from training.recipe.config import override, to_dict
 from training.sketch.config import FAMILIES
 
@@ -69,3 +70,17 @@ def test_no_switch_of_training_is_missing():
     sizes = {"epochs", "batch_size", "units", "layers", "cell", "family", "clip"}
     missing = expected - {name for name, _ in switches()} - set(fields)
     assert {name for name in missing if name.rpartition(".")[2] not in sizes} == set()
+
+
+def test_the_switches_of_the_forecaster_are_those_of_its_configurations():
+    page = (DOCS / "forecast.md").read_text()
+    table = re.search(r"^## Techniques.*?(?=^## )", page, re.M | re.S)[0]
+    columns = re.findall(r"^\| [^|]+ \| ([^|]+) \|", table, re.M)[1:]
+    told = {found for column in columns for found in re.findall(r"`([\w.]+)`(?: = `(\w+)`)?", column)}
+    known = set().union(*(names_of(to_dict(config)) for config in FORECASTERS.values()))
+    assert {name for name, _ in told} <= known
+    own = {name for name in to_dict(FORECASTERS["dense"]) if name not in ("model", "optimisation", "seed", "columns")}
+    assert own - {"served_batches", "measure_rounds"} <= {name for name, _ in told}
+    for name, value in told:
+        takers = [config for config in FORECASTERS.values() if name in names_of(to_dict(config))]
+        override(takers[0], [f"{name}={value}"] if value else [])

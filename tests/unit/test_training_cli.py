@@ -36,7 +36,7 @@ def seqserve(monkeypatch, tmp_path):
             "optimisation.epochs: Input should be greater than 0, got -1",
         ),
         (("train", "sketch", "--set", "epochs"), "'epochs' is no NAME=VALUE"),
-        (("train", "sketch", "--data", "nowhere"), "there is no folder nowhere"),
+        (("train", "sketch", "--data", "nowhere"), "there is no file or folder nowhere"),
         (("train", "--resume", "nowhere"), "nowhere is no run: it has no config.json"),
         (("export", "nowhere"), "nowhere is no run"),
         (("tune", "video", "--folder", "search"), "'video' has no search space"),

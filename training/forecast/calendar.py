@@ -4,7 +4,8 @@ import math
 
 import tensorflow as tf
 
-FEATURES = 14  # weekday 3 harmonics, day of month 1, day of year 3; a sine and a cosine each
+_HARMONICS = (1, 2, 3)
+FEATURES = 2 * 3 * len(_HARMONICS)  # a sine and a cosine of weekday, day of month and day of year
 
 
 def split_day(day: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
@@ -23,18 +24,25 @@ def split_day(day: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
 
 
 def calendar_features(day: tf.Tensor) -> tf.Tensor:
-    """Sines and cosines of weekday, day of month and day of year. int32 [...] -> float32 [..., 14]."""
+    """Sines and cosines of weekday, day of month and day of year. int32 [...] -> float32 [..., 18]."""
     month, day_of_month, weekday = split_day(day)
     day_of_year = 30.5 * tf.cast(month - 1, tf.float32) + tf.cast(day_of_month, tf.float32)
-    phases = [tf.cast(weekday, tf.float32) * (k / 7) for k in (1, 2, 3)]
-    phases += [tf.cast(day_of_month, tf.float32) / 31]
-    phases += [day_of_year * (k / 366) for k in (1, 2, 3)]
+    phases = [tf.cast(weekday, tf.float32) * (k / 7) for k in _HARMONICS]
+    phases += [tf.cast(day_of_month, tf.float32) * (k / 31) for k in _HARMONICS]
+    phases += [day_of_year * (k / 366) for k in _HARMONICS]
     angles = 2 * math.pi * tf.stack(phases, axis=-1)
     return tf.concat([tf.sin(angles), tf.cos(angles)], axis=-1)
 
 
-def find_same_date_lag(day: tf.Tensor) -> tf.Tensor:
-    """Days back to the same date of last year: 365, or 366 across a 29 February. int32 [...]."""
+def find_same_date_lag(day: tf.Tensor, years: int = 1) -> tf.Tensor:
+    """Days back to the same date `years` (1 or 2) ago, to 28 February from 29. int32 [...]."""
     _, now, _ = split_day(day)
-    _, then, _ = split_day(day - 365)
-    return tf.where(now == then, 365, 366)
+    _, then, _ = split_day(day - 365 * years)
+    return 365 * years + tf.where(now == then, 0, 1)
+
+
+def find_last_month_lag(day: tf.Tensor) -> tf.Tensor:
+    """Days back to the same date of last month, to its last day where it is shorter: 28 to 31. int32 [...]."""
+    _, day_of_month, _ = split_day(day)
+    _, length, _ = split_day(day - day_of_month)  # of its last day
+    return tf.maximum(length, day_of_month)

@@ -1,9 +1,12 @@
 """The model card of the forecaster, written from what the run measured."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 
-from training.forecast.config import CONTEXT, HORIZON, MIN_OBSERVED, PRESETS, Config
-from training.forecast.data import SOURCES, VALIDATION_DAYS, Series
+from training.forecast.config import CONTEXT, HORIZON, MIN_OBSERVED, PRESETS, QUANTILE_LEVELS, Config
+from training.forecast.data import Series, group_by_source
+from training.forecast.measures import Weeks, summarize
+from training.forecast.sources import SOURCES
 from training.recipe.config import describe_command
 
 CARD = """# forecast: the next seven days of any daily series
@@ -17,26 +20,27 @@ similar daily series; not for prices, and not for decisions that need a guarante
 `values` float64 [batch, {context}]: the last {context} days, oldest first; NaN for missing days and, on the
 left, for days before the history starts. `first_day` int32 [batch]: first day to forecast, in days since
 1970-01-01. Returns `mean` float64 [batch, 7] and `quantiles` float64 [batch, 7, levels], which never cross.
-At least {min_observed} observed days are expected; from about a year on, holidays of last year are used.
-Shifting or positively scaling a series shifts and scales its forecast, with one exception: where no value
-was negative, no forecast is. A constant series is forecast exactly, with quantiles of no width.
+At least {min_observed} observed days are expected; from about a year on, holidays of the last two years are used.
+{equivariance}
+A constant series is forecast exactly, with quantiles of no width. Where the absolute error counts, use the median
+(the quantile 0.5); `mean` is the mean of the distribution that the quantiles describe, and least in squared error.
 
 ## How it works
 
-Each window is normalised by the median and the spread of its last 91 observed days. Convolutions and a GRU
-read 16 weeks and the same days of last year; each forecast day attends to them, knowing its own place in
-the calendar. The answer is a learned mixture of eleven simple forecasts (the same weekday last week, weekday
-medians, recent level, last year's holidays ...) plus a correction; quantiles add positive steps. The
-quantiles of {members} networks are averaged ({parameters:,} parameters in all). `mean` is the mean of the
-distribution that the quantiles describe.
+Each window is normalised by location and spread of its last 91 observed days. The answer is a learned mixture of
+twenty simple forecasts (the same weekday last week, weekday medians, exponential smoothing of weekdays and level at
+several rates, holidays of the last two years ...) plus a correction; quantiles add positive steps. Family
+`{family}`, {members} networks of which the median is taken, quantile by quantile ({parameters:,} parameters in all).
+{calibration}
 
 ## Training
 
 `{command}`
 
-{steps} steps of {batch_size} windows, pinball loss, Adam with a cosine schedule, seed {seed}. {training_data}
+{steps} steps of {batch_size} windows, pinball loss, {optimizer} with a {schedule} schedule, seed {seed}.
+{training_data}
 Histories are shortened and spoiled with gaps at random, so that poor input is familiar. The last days of each
-series are never trained on, and the {validation_days} days before them only watch the training.
+series are never trained on; some weeks before them only watch the training and calibrate the intervals.
 
 ## Data and licences
 
@@ -44,15 +48,14 @@ series are never trained on, and the {validation_days} days before them only wat
 
 ## Measured
 
-Weekly forecasts from rolling origins without overlap, through the served signature, no refitting. The ratio
-is the mean absolute error of `mean` over that of the naive forecast: below 1 is better. Missing days are not
-scored.
+Weekly forecasts from rolling origins without overlap, through the served signature, no refitting. MAE is that of the
+median; the ratio is MAE over that of the naive forecast: below 1 is better. Missing days are not scored.
 
 {table}
 
 Geometric mean of the ratios: **{lag7:.3f}** to the same weekday of last week, **{last:.3f}** to the last
-value.
-Mean coverage: 80 % interval {coverage_80:.1%}, 95 % interval {coverage_95:.1%}.
+value. Mean coverage: 80 % interval {coverage_80:.1%}, 95 % interval {coverage_95:.1%}.
+docs/forecast-backtest.md has the same weeks beside statsforecast's models, and series that nothing was trained on.
 
 ## Limits
 
@@ -67,63 +70,100 @@ Mean coverage: 80 % interval {coverage_80:.1%}, 95 % interval {coverage_95:.1%}.
   only once it is in the history.
 - A year's pattern needs a year of history; shorter histories get weekday patterns and level only.
 """
+_EQUIVARIANT = (
+    "Shifting or positively scaling a series shifts and scales its forecast, with one exception: where no value\n"
+    "was negative, no forecast is."
+)
+_SCALED = "Positively scaling a series scales its forecast; where no value was negative, no forecast is."
+_CALIBRATED = (
+    "The distance of each quantile from the median is multiplied by a factor that makes intervals hold what they\n"
+    "say\n({factors}),\nfitted on the weeks before the judged ones, each source counting the same\n"
+    "(split conformal)."
+)
 
 
-def write_card(config: Config, series: list[Series], parameters: int, metrics: Mapping[str, float]) -> str:
-    """The card of a model trained with `config` on `series` (none: synthetic data only)."""
+def write_card(
+    config: Config,
+    series: Sequence[Series],
+    factors: Sequence[float],
+    sources: Sequence[Weeks],
+    parameters: int,
+    metrics: Mapping[str, float],
+) -> str:
+    """The card of a model trained with `config` on `series` (none: synthetic data only) and judged on `sources`."""
+    optimisation = config.optimisation
+    told = ", ".join(f"{level:g}: {factor:.2f}" for level, factor in zip(QUANTILE_LEVELS, factors, strict=True))
     return CARD.format(
         horizon=HORIZON,
         context=CONTEXT,
         min_observed=MIN_OBSERVED,
-        members=config.members,
+        equivariance=_EQUIVARIANT if config.transform == "none" else _SCALED,
+        calibration=_CALIBRATED.format(factors=told) if config.calibrate else "The intervals are not calibrated.",
+        family=config.model.family,
+        members=config.model.members,
         parameters=parameters,
         command=describe_command("forecast", config, PRESETS, "../shared/data" if series else ""),
-        steps=config.optimisation.epochs * config.steps_per_epoch,
-        batch_size=config.optimisation.batch_size,
+        steps=optimisation.epochs * config.steps_per_epoch,
+        batch_size=optimisation.batch_size,
+        optimizer=optimisation.optimizer,
+        schedule=optimisation.schedule,
         seed=config.seed,
         training_data=_describe_mix(config, series),
-        validation_days=VALIDATION_DAYS,
-        data=_describe_sources(series),
-        table=_tabulate(metrics),
-        lag7=metrics["mae_to_lag7_geometric_mean"],
-        last=metrics["mae_to_last_value_geometric_mean"],
+        data=_describe_sources(config, series),
+        table=_tabulate(sources),
+        lag7=metrics.get("mae_to_lag7_geometric_mean", math.nan),
+        last=metrics.get("mae_to_last_value_geometric_mean", math.nan),
         coverage_80=metrics["coverage_80_mean"],
         coverage_95=metrics["coverage_95_mean"],
     )
 
 
-def _describe_mix(config: Config, series: list[Series]) -> str:
+def describe_data(series: Sequence[Series], config: Config) -> str:
+    """What a version was trained on, one line."""
+    if not series:
+        return "synthetic series, generated by the recipe"
+    used = [name for name in group_by_source(series) if name not in config.left_out]
+    return f"trained on: {'; '.join(map(_name_source, used))}; and synthetic series, generated by the recipe"
+
+
+def _name_source(name: str) -> str:
+    return f"{name} ({SOURCES[name].licence})" if name in SOURCES else name
+
+
+def _describe_mix(config: Config, series: Sequence[Series]) -> str:
     if not series:
         return "All windows are synthetic."
     return f"{config.synthetic_share:.0%} of the windows are synthetic, the rest are cut from the series below."
 
 
-def _describe_sources(series: list[Series]) -> str:
+def _describe_sources(config: Config, series: Sequence[Series]) -> str:
     own = "Synthetic series are generated by the recipe."
     if not series:
         return own
     rows = [
-        f"| {s.file} | {s.licence} | {'yes' if s.trained else 'no (zero-shot)'} | {s.evaluated_from} |" for s in SOURCES
+        f"| {name} | {SOURCES[name].licence if name in SOURCES else 'not known to the recipe'} | {len(members)} "
+        f"| {'no' if name in config.left_out else 'yes'} | {min(one.judged_from for one in members)} |"
+        for name, members in group_by_source(series).items()
     ]
-    header = "| series | origin and licence | trained on | evaluated from |\n|---|---|---|---|\n"
+    header = "| file | origin and licence | series | trained on | judged from |\n|---|---|---|---|---|\n"
     unclear = (
         "Where a licence is called unclear, the numbers were published for research and reached us in an R "
         "package under the GPL; the package's licence may not be the data's. The model holds no data."
     )
-    return header + "\n".join(rows) + f"\n\n{unclear} {own}"
+    return header + "\n".join(rows) + f"\n\n{unclear if 'nn5_daily' in group_by_source(series) else ''} {own}"
 
 
-def _tabulate(metrics: Mapping[str, float]) -> str:
-    names = [n.removesuffix("_weeks") for n in metrics if n.endswith("_weeks")]
+def _tabulate(sources: Sequence[Weeks]) -> str:
     rows = [
-        "| series | weeks | MAE | lag-7 MAE | ratio | to last value | sMAPE | 80 % | 95 % |",
-        "|---|" + "---|" * 8,
+        "| file | weeks | MAE | lag-7 MAE | ratio | to last value | sMAPE | MASE (7) | 80 % | 95 % |",
+        "|---|" + "---|" * 9,
     ]
-    for name in names:
-        m = {k: metrics[f"{name}_{k}"] for k in ("weeks", "mae", "lag7_mae", "mae_to_lag7", "mae_to_last_value")}
+    for weeks in sources:
+        m = summarize([weeks])
+        m = {name.removeprefix(f"{weeks.source}_"): value for name, value in m.items()}
         rows.append(
-            f"| {name} | {m['weeks']:.0f} | {m['mae']:,.4g} | {m['lag7_mae']:,.4g} | {m['mae_to_lag7']:.3f} "
-            f"| {m['mae_to_last_value']:.3f} | {metrics[f'{name}_smape']:.1f} "
-            f"| {metrics[f'{name}_coverage_80']:.1%} | {metrics[f'{name}_coverage_95']:.1%} |"
+            f"| {weeks.source} | {m['weeks']:.0f} | {m['mae']:,.4g} | {m['lag7_mae']:,.4g} | {m['mae_to_lag7']:.3f} "
+            f"| {m['mae_to_last_value']:.3f} | {m['smape']:.1f} | {m['mase7']:.3f} "
+            f"| {m['coverage_80']:.1%} | {m['coverage_95']:.1%} |"
         )
     return "\n".join(rows)

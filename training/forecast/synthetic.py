@@ -1,7 +1,7 @@
 """Daily series that nobody measured: a prior over what daily series look like.
 
 Each window adds or multiplies some of: a level, a bending trend, a weekly and a yearly profile,
-autocorrelated noise, level shifts, yearly holidays, decaying spikes, and days without demand.
+paydays, autocorrelated noise, level shifts, yearly holidays, decaying spikes, and days without demand.
 """
 
 import numpy as np
@@ -17,7 +17,7 @@ def generate_windows(count: int, seed: int) -> tuple[Array, Array]:
     rng = np.random.default_rng(seed)
     first_day = rng.integers(0, 25_000, count).astype(np.int32)
     pattern = _trend(rng, count) + _weekly(rng, first_day) + _yearly(rng, first_day)
-    pattern += _holidays(rng, first_day) + _level_shifts(rng, count)
+    pattern += _monthly(rng, first_day) + _holidays(rng, first_day) + _level_shifts(rng, count)
     noise = _noise(rng, count) + _spikes(rng, count)
     amount = _some(rng, count, 0.9) * np.exp(rng.normal(-1.2, 0.9, (count, 1)))
     additive = pattern + amount * noise
@@ -62,6 +62,19 @@ def _yearly(rng: np.random.Generator, first_day: Array) -> Array:
         for k in (1, 2, 3)
     )
     return wave * _some(rng, len(first_day), 0.6) * rng.exponential(1, (len(first_day), 1))
+
+
+def _monthly(rng: np.random.Generator, first_day: Array) -> Array:
+    """Paydays and bills: a date of every month, counted from its begin or its end, and the days after it."""
+    days = _days(first_day).astype("datetime64[D]")
+    months = days.astype("datetime64[M]")
+    from_begin = (days - months.astype("datetime64[D]")).astype(int)
+    from_end = (days - (months + 1).astype("datetime64[D]")).astype(int)
+    count = len(first_day)
+    place = np.where(rng.random((count, 1)) < 0.5, from_begin, from_end + 31)
+    since = (place - rng.integers(0, 31, (count, 1))) % 31
+    size = rng.normal(0, 1, (count, 1)) * rng.exponential(1, (count, 1)) * _some(rng, count, 0.3)
+    return size * np.exp(-since / rng.uniform(0.3, 4, (count, 1)))
 
 
 def _holidays(rng: np.random.Generator, first_day: Array) -> Array:

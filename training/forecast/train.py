@@ -1,24 +1,25 @@
 """Trains the forecaster: data -> model -> fit -> measure. `export.py` makes a version of it."""
 
-import itertools
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import keras
+import numpy as np
 import tensorflow as tf
 
-from training.forecast.config import CONTEXT, HORIZON, QUANTILE_LEVELS, Config
-from training.forecast.data import Pool, Series, Windows, fill_pool, load_series, sample_batches, validation_windows
-from training.forecast.evaluate import evaluate_forecasts
-from training.forecast.features import Features, build_features
-from training.forecast.model import build_model, forecast
-from training.forecast.synthetic import generate_windows
-from training.forecast.window import open_window
+from training.forecast.batches import make_example, open_batches, watch
+from training.forecast.calibration import UNCALIBRATED, fit_factors
+from training.forecast.config import CONTEXT, HORIZON, MIN_OBSERVED, QUANTILE_LEVELS, Config
+from training.forecast.data import Series, fill_pool, group_by_source, open_series
+from training.forecast.evaluate import Serve, ask, judge
+from training.forecast.measures import Weeks
+from training.forecast.models.forecaster import build_model, forecast
+from training.forecast.report import Material, write_forecast_report
 from training.recipe.errors import ConfigError
 from training.recipe.fitting import fit
-from training.recipe.run import Run, seed_everything
-
-TARGET_LIMIT = 50.0  # on the window's scale; a spike beyond teaches no more
+from training.recipe.publication import Version
+from training.recipe.run import Run, read_history, seed_everything
 
 
 def train(config: Config, data_dir: Path | None, run: Run) -> None:
@@ -26,31 +27,45 @@ def train(config: Config, data_dir: Path | None, run: Run) -> None:
 
     Args:
         config: a preset, or one of your own.
-        data_dir: the data pack (its folder `series`); None makes synthetic series only.
+        data_dir: a file or a folder of daily series, see docs/training.md; None makes synthetic series only.
         run: where everything goes; see `Run`.
 
     Raises:
-        ConfigError: Keras does not run on TensorFlow.
-        FileNotFoundError: a series of the data pack is not there.
+        ConfigError: Keras does not run on TensorFlow, or a source that is left out is not there.
+        DataError: a file cannot be read as daily series.
     """
-    series = open_series(data_dir)
+    series = open_series(data_dir, config.columns)
+    _check_left_out(config, series)
     _fit(config, series, run, ())
     model = load_model(run, config)
-    metrics = evaluate_forecasts(tf.function(lambda inputs: forecast(model, inputs)), series)
-    run.record({"metrics": metrics})
-    print("  ".join(f"{name} {metrics[name]:.3f}" for name in ("mae_to_lag7_geometric_mean", "coverage_80_mean")))
+    factors = _calibrate(model, config, series)
+    sources = judge(tf.function(lambda inputs: forecast(model, config, inputs, factors)), series)
+    metrics = {name: value for name, value in report(run, sources, {}, []).items() if math.isfinite(value)}
+    run.record({"metrics": metrics, "factors": factors})
+    told = ("mae_to_lag7_geometric_mean", "coverage_80_mean", "coverage_95_mean")
+    print("  ".join(f"{name} {metrics.get(name, math.nan):.3f}" for name in told))
+
+
+def report(
+    run: Run, sources: Sequence[Weeks], costs: Mapping[str, float], versions: Sequence[Version]
+) -> dict[str, float]:
+    """Writes the run's report; costs are known once it was exported. Returns the metrics of `sources`."""
+    material = Material(
+        title=f"run {run.folder.name}",
+        config=run.config_fields,
+        sources=sources,
+        history=read_history(run.history),
+        costs=costs,
+        versions=versions,
+    )
+    return write_forecast_report(material, run.report)
 
 
 def fit_run(
     config: Config, data_dir: Path | None, run: Run, callbacks: Sequence[keras.callbacks.Callback] = ()
 ) -> None:
     """The first half of `train`: leaves the weights in the run's folder, and judges nothing."""
-    _fit(config, open_series(data_dir), run, callbacks)
-
-
-def open_series(data_dir: Path | None) -> list[Series]:
-    """The series that a run learns from and is measured on; none where it makes its own."""
-    return load_series(data_dir / "series") if data_dir else []
+    _fit(config, open_series(data_dir, config.columns), run, callbacks)
 
 
 def load_model(run: Run, config: Config) -> keras.Model:
@@ -58,6 +73,31 @@ def load_model(run: Run, config: Config) -> keras.Model:
     model = build_model(config)
     model.load_weights(run.weights)
     return model
+
+
+def open_run(run: Run) -> Serve:
+    """What the model of a finished run would answer if it were served."""
+    config = run.read_config(Config)
+    model, factors = load_model(run, config), run.metrics["factors"]
+    return tf.function(lambda inputs: forecast(model, config, inputs, factors))
+
+
+def _calibrate(model: keras.Model, config: Config, series: Sequence[Series]) -> tuple[float, ...]:
+    """The factors that make the intervals of the weeks before the judged ones hold what they say."""
+    if not config.calibrate:
+        return UNCALIBRATED
+    sources, (values, first_day) = watch(config, series)
+    seen = np.isfinite(values[:, :CONTEXT]).sum(axis=1) >= MIN_OBSERVED
+    values, sources = values[seen], sources[seen]
+    said = ask(tf.function(lambda inputs: forecast(model, config, inputs)), values[:, :CONTEXT], first_day[seen])
+    return fit_factors(values[:, CONTEXT:], said.quantiles, sources)
+
+
+def _check_left_out(config: Config, series: Sequence[Series]) -> None:
+    known = list(group_by_source(series))
+    for name in config.left_out:
+        if name not in known:
+            raise ConfigError(f"left_out: there is no source '{name}'; there are {', '.join(known) or 'none'}")
 
 
 def _fit(config: Config, series: list[Series], run: Run, callbacks: Sequence[keras.callbacks.Callback]) -> None:
@@ -71,50 +111,28 @@ def _fit(config: Config, series: list[Series], run: Run, callbacks: Sequence[ker
         model,
         config.optimisation,
         pinball_loss,
-        lambda first_epoch: _open_batches(config, pool, first_epoch),
-        tf.data.Dataset.from_tensors(_validation(config, series)).map(to_example).cache(),
+        lambda first_epoch: open_batches(config, pool, first_epoch),
+        tf.data.Dataset.from_tensors(watch(config, series)[1]).map(make_example(config)).cache(),
         config.steps_per_epoch,
         run,
         callbacks=callbacks,
-        jit="auto" if config.jit else False,
+        jit=config.jit and not config.optimisation.deterministic,
     )
     run.keep_weights(model)
 
 
-def _validation(config: Config, series: list[Series]) -> Windows:
-    return validation_windows(series) if series else generate_windows(1000, config.seed + 1)
+def pinball_loss(days: tf.Tensor, quantiles: tf.Tensor) -> tf.Tensor:
+    """Weighted pinball loss, the mean over members and levels, of each forecast day: [B, weeks, 7].
 
-
-def _open_batches(config: Config, pool: Pool, first_epoch: int) -> tf.data.Dataset:
-    """Training examples; every pass is the next epoch."""
-    epochs = itertools.count(first_epoch)
-
-    def sample() -> Iterator[Windows]:
-        yield from sample_batches(config, pool, next(epochs))
-
-    signature = (tf.TensorSpec([None, CONTEXT + HORIZON], tf.float64), tf.TensorSpec([None], tf.int32))
-    dataset = tf.data.Dataset.from_generator(sample, output_signature=signature)
-    dataset = dataset.map(to_example, num_parallel_calls=2, deterministic=True)
-    return dataset.apply(tf.data.experimental.assert_cardinality(config.steps_per_epoch)).prefetch(4)
-
-
-def to_example(values: tf.Tensor, first_day: tf.Tensor) -> tuple[Features, tf.Tensor, tf.Tensor]:
-    """Values [B, context + 7] -> features, targets on the window's scale [B, 7], weights [B, 7].
-
-    A week counts by its own difficulty, so that calm and wild series teach alike. Scale and
-    location come from the context alone.
+    Args:
+        days: values and weights as of `to_example`.
+        quantiles: [B, members, 7, levels] of the last week, or of as many weeks as it has, the last of `days` last:
+            [B, members, weeks, 7, levels].
     """
-    window = open_window(values[:, :CONTEXT])
-    features = build_features(window, first_day)
-    future = values[:, CONTEXT:]
-    known = tf.math.is_finite(future) & (window.scale > 0)
-    target = tf.clip_by_value(window.normalise(tf.where(known, future, 0)), -TARGET_LIMIT, TARGET_LIMIT)
-    weight = tf.cast(known, tf.float32) / tf.maximum(features["unsteadiness"], 0.1)
-    return features, tf.cast(target, tf.float32), weight
-
-
-def pinball_loss(target: tf.Tensor, quantiles: tf.Tensor) -> tf.Tensor:
-    """Mean pinball loss over members and levels. [B, 7], [B, members, 7, levels] -> [B, 7]."""
-    error = target[:, None, :, None] - quantiles
+    by_week = quantiles if quantiles.shape.rank == 5 else quantiles[:, :, None]
+    weeks = by_week.shape[2]
+    judged = tf.reshape(days[:, -weeks * HORIZON :], [-1, weeks, HORIZON, 2])
+    target, weight = tf.unstack(judged, axis=-1)
+    error = target[:, None, ..., None] - by_week
     levels = tf.constant(QUANTILE_LEVELS, tf.float32)
-    return tf.reduce_mean(tf.maximum(levels * error, (levels - 1) * error), axis=(1, 3))
+    return weight * tf.reduce_mean(tf.maximum(levels * error, (levels - 1) * error), axis=(1, -1))

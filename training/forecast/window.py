@@ -1,11 +1,11 @@
 """A window of raw values on its own scale: the first step inside the exported graph.
 
-Location and scale move with the series, so that shifting or (positively) scaling the values
-shifts and scales the forecast. B is the batch, C the context in days; all statistics are taken
-along the last axis and over observed days only.
+Location and scale move with the series, so that (positively) scaling the values scales the forecast, and, but for
+the transform "log1p", shifting shifts it. B is the batch, C the context in days; all statistics are taken along the
+last axis and over observed days only.
 """
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import tensorflow as tf
 
@@ -13,14 +13,20 @@ NORMALISED_OVER = 91  # last observed days that set location and scale
 OUTLIER_SPREADS = 8  # deviations count up to this many times their 90 % quantile
 CONSTANT_BELOW = 1e-9  # spread relative to the level that is rounding, not movement
 CLIPPED_AT = 1e4  # float32 keeps its digits below
+LOGARITHM_LIMIT = 50.0  # of what is expanded again
+
+
+Normalization = Literal["robust", "mean_std", "last"]
+Transform = Literal["none", "log1p"]
 
 
 class Window(NamedTuple):
-    """A normalised window: `value = (z * scale + location) * unit`.
+    """A normalised window: `value = expand(z * scale + location) * unit`, where `expand` undoes the transform.
 
     z: float64 [B, C], 0 where missing.  observed: bool [B, C].
     location, scale, unit: float64 [B, 1]; scale is 0 for a constant series.
     floor: float64 [B, 1], the lowest forecast allowed: 0 if no value was negative, else -inf.
+    logarithmic: bool [B, 1], whether the values were transformed by log1p.
     """
 
     z: tf.Tensor
@@ -29,40 +35,62 @@ class Window(NamedTuple):
     scale: tf.Tensor
     unit: tf.Tensor
     floor: tf.Tensor
+    logarithmic: tf.Tensor
 
     def normalise(self, values: tf.Tensor) -> tf.Tensor:
         """Values [B, n] -> z [B, n]."""
         scale = tf.where(self.scale > 0, self.scale, 1)
-        return tf.clip_by_value((values / self.unit - self.location) / scale, -CLIPPED_AT, CLIPPED_AT)
+        x = _transform(values / self.unit, self.logarithmic)
+        return tf.clip_by_value((x - self.location) / scale, -CLIPPED_AT, CLIPPED_AT)
 
     def restore(self, z: tf.Tensor) -> tf.Tensor:
         """z [B, 7, ...] -> values float64 [B, 7, ...], not below the floor."""
         shape = [-1] + [1] * (z.shape.rank - 1)
-        scale, location, unit, floor = (
-            tf.reshape(t, shape) for t in (self.scale, self.location, self.unit, self.floor)
+        scale, location, unit, floor, logarithmic = (
+            tf.reshape(t, shape) for t in (self.scale, self.location, self.unit, self.floor, self.logarithmic)
         )
-        return tf.maximum((tf.cast(z, tf.float64) * scale + location) * unit, floor)
+        x = tf.cast(z, tf.float64) * scale + location
+        x = tf.where(logarithmic, tf.math.expm1(tf.minimum(x, LOGARITHM_LIMIT)), x)
+        return tf.maximum(x * unit, floor)
 
 
-def open_window(values: tf.Tensor) -> Window:
-    """Normalises values float64 [B, C] by the median and spread of their last observed days.
+def open_window(values: tf.Tensor, normalization: Normalization = "robust", transform: Transform = "none") -> Window:
+    """Normalises values float64 [B, C].
 
-    Dividing by the largest value first keeps sums of huge values from overflowing.
+    Args:
+        normalization: location and scale of the last observed days: "robust", their median and mean absolute deviation;
+            "mean_std", mean and standard deviation; "last", the last value and the mean absolute deviation from it.
+        transform: "log1p" takes the logarithm of 1 + value / mean value first, where no value is negative.
     """
     observed = tf.math.is_finite(values)
     values = tf.where(observed, values, 0)
-    peak = tf.reduce_max(tf.abs(values), axis=1, keepdims=True)
-    unit = tf.where(peak > 0, peak, 1)
-    x = values / unit
-    recent = observed & (tf.cumsum(tf.cast(observed, tf.int32), axis=1, reverse=True) <= NORMALISED_OVER)
-    location = masked_median(x, recent)[:, None]
-    deviation = tf.abs(x - location)
-    spread = masked_spread(deviation, recent)[:, None]
-    scale = tf.where(spread > CONSTANT_BELOW * tf.abs(location), spread, 0)
+    peak = tf.reduce_max(tf.abs(values), axis=1, keepdims=True)  # divided by, sums of huge values do not overflow
     negative = tf.reduce_any(values < 0, axis=1, keepdims=True)
+    recent = observed & (tf.cumsum(tf.cast(observed, tf.int32), axis=1, reverse=True) <= NORMALISED_OVER)
+    unit, logarithmic = tf.where(peak > 0, peak, 1), tf.zeros_like(negative)
+    if transform == "log1p":
+        mean = masked_mean(values / unit, recent)[:, None]
+        logarithmic = ~negative & (mean > CONSTANT_BELOW)
+        unit = tf.where(logarithmic, unit * mean, unit)
+    x = _transform(values / unit, logarithmic)
+    location, spread = _measure(x, recent, normalization)
+    scale = tf.where(spread > CONSTANT_BELOW * tf.abs(location), spread, 0)
     floor = tf.where(negative, tf.constant(float("-inf"), tf.float64), 0)
-    window = Window(x, observed, location, scale, unit, floor)
+    window = Window(x, observed, location, scale, unit, floor, logarithmic)
     return window._replace(z=tf.where(observed, window.normalise(values), 0))
+
+
+def _transform(x: tf.Tensor, logarithmic: tf.Tensor) -> tf.Tensor:
+    return tf.where(logarithmic, tf.math.log1p(tf.maximum(x, 0)), x)
+
+
+def _measure(x: tf.Tensor, recent: tf.Tensor, normalization: Normalization) -> tuple[tf.Tensor, tf.Tensor]:
+    """Location and spread of each window, 2 x [B, 1]."""
+    if normalization == "mean_std":
+        mean = masked_mean(x, recent)[:, None]
+        return mean, tf.sqrt(masked_mean(tf.square(x - mean), recent))[:, None]
+    location = (masked_median(x, recent) if normalization == "robust" else last_observed(x, recent))[:, None]
+    return location, masked_spread(tf.abs(x - location), recent)[:, None]
 
 
 def masked_mean(x: tf.Tensor, mask: tf.Tensor, fallback: tf.Tensor | float = 0.0) -> tf.Tensor:

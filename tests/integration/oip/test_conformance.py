@@ -20,7 +20,7 @@ MODELS = ("sketch", "forecast", "video")
 SIGNATURES = {
     "sketch": ({"ink": ("FP32", [-1, -1, 3]), "lengths": ("INT32", [-1, 1])}, {"probabilities": ("FP32", [-1, 20])}),
     "forecast": (
-        {"values": ("FP64", [-1, 392]), "first_day": ("INT32", [-1, 1])},
+        {"values": ("FP64", [-1, 784]), "first_day": ("INT32", [-1, 1])},
         {"mean": ("FP64", [-1, 7]), "quantiles": ("FP64", [-1, 7, 13])},
     ),
     "video": ({"frames": ("UINT8", [-1, 16, 64, 64, 3])}, {"probabilities": ("FP32", [-1, 9])}),
@@ -227,10 +227,10 @@ async def test_a_stream_of_drawings_is_answered_in_order(bundled, golden):
 
 
 async def test_the_same_question_is_answered_from_the_cache(bundled):
-    series = np.round(np.random.default_rng().random(392), 6).tolist()
+    series = np.round(np.random.default_rng().random(784), 6).tolist()
     body = {
         "inputs": [
-            {"name": "values", "datatype": "FP64", "shape": [1, 392], "data": [series]},
+            {"name": "values", "datatype": "FP64", "shape": [1, 784], "data": [series]},
             {"name": "first_day", "datatype": "INT32", "shape": [1], "data": [3]},
         ]
     }

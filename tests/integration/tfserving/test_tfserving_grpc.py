@@ -404,9 +404,9 @@ WAS = "Was: tensorflow/serving/predict"
         ),
         (
             "Regress",
-            example_request(regression_pb2.RegressionRequest, "forecast", example(values=[0.0] * 391, first_day=1)),
+            example_request(regression_pb2.RegressionRequest, "forecast", example(values=[0.0] * 783, first_day=1)),
             Code.INVALID_ARGUMENT,
-            "examples[0].values: 391 values; a row of shape [392] has 392",
+            "examples[0].values: 783 values; a row of shape [784] has 784",
         ),
         (
             "MultiInference",

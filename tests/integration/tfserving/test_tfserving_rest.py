@@ -170,7 +170,7 @@ STEP = [0.5, 0.5, 0.0]
         ("forecast:predict", {"inputs": {"first_day": [1]}}, 400, "Missing named input: values in 'inputs' object."),
         (
             "forecast:predict",
-            {"instances": [{"values": [1.0] * 392, "first_day": 1.0}]},
+            {"instances": [{"values": [1.0] * 784, "first_day": 1.0}]},
             400,
             "key: first_day of 'instances' list. Error: JSON Value: 1.0 Type: Number is not of expected type: int32",
         ),
