@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from training.forecast.batches import to_example
 from training.forecast.calendar import calendar_features
 from training.forecast.config import CONTEXT, FAMILIES, HORIZON, PRESETS, QUANTILE_LEVELS, Config
 from training.forecast.features import RECENT, RECENT_DAYS, Features, build_features
@@ -34,7 +35,7 @@ from training.forecast.models.past import (
     values,
 )
 from training.forecast.synthetic import generate_windows
-from training.forecast.train import pinball_loss, to_example
+from training.forecast.train import pinball_loss
 from training.forecast.window import open_window
 from training.recipe.config import override
 from training.recipe.errors import ConfigError
