@@ -9,12 +9,13 @@ import tensorflow as tf
 
 from training.forecast import statistical
 from training.forecast.backtest import add_statistical, find_kin
-from training.forecast.calibration import MEDIAN, UNCALIBRATED, fit_factors
+from training.forecast.calibration import UNCALIBRATED, fit_factors
 from training.forecast.candidates import LEVEL_HALF_LIVES_DAYS, PROFILE_HALF_LIVES_WEEKS, list_classics
 from training.forecast.config import CONTEXT, HORIZON, PRESETS, QUANTILE_LEVELS
 from training.forecast.data import EPOCH, Series, fill_pool, judged_windows, open_series, watched_windows
 from training.forecast.evaluate import judge
 from training.forecast.formats.columns import Columns
+from training.forecast.levels import MEDIAN
 from training.forecast.measures import LAG7, LAST_VALUE, OURS, WEEKDAY_MEAN, summarize
 from training.forecast.models.forecaster import widen
 from training.forecast.naive import forecast_naively

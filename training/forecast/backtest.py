@@ -11,7 +11,7 @@ import typer
 
 from training.forecast.config import PRESETS, Config
 from training.forecast.data import Series, group_by_source, open_series
-from training.forecast.evaluate import judge, load_serve
+from training.forecast.evaluate import Serve, judge, load_serve
 from training.forecast.formats.columns import Columns
 from training.forecast.markdown import write_table
 from training.forecast.measures import OURS, Forecasts, Weeks
@@ -45,9 +45,9 @@ methods with both figures tell how far the two periods weigh the same.
 """
 
 
-def backtest(version: Path, series: Sequence[Series], cache: Path, processes: int) -> list[Weeks]:
-    """Forecasts the judged weeks of all sources by a version, naively, and by statsforecast's models."""
-    return [add_statistical(weeks, series, cache, processes) for weeks in judge(load_serve(version), series)]
+def backtest(serve: Serve, series: Sequence[Series], cache: Path, processes: int) -> list[Weeks]:
+    """Forecasts the judged weeks of all sources by a model, naively, and by statsforecast's models."""
+    return [add_statistical(weeks, series, cache, processes) for weeks in judge(serve, series)]
 
 
 def leave_out(config: Config, data_dir: Path, series: Sequence[Series], runs_dir: Path) -> dict[str, Forecasts]:
@@ -56,8 +56,7 @@ def leave_out(config: Config, data_dir: Path, series: Sequence[Series], runs_dir
     for source in group_by_source(series):
         kin = find_kin(source, series)
         run = train_once("forecast", f"without {', '.join(kin)}", replace(config, left_out=kin), data_dir, runs_dir)
-        serve = open_run(run)
-        (weeks,) = judge(serve, [one for one in series if one.source == source])
+        (weeks,) = judge(open_run(run), [one for one in series if one.source == source])
         forecasts[source] = weeks.forecasts[OURS]
     return forecasts
 
@@ -91,8 +90,8 @@ def main(
     report: Annotated[Path, typer.Option(help="where report.html goes")] = Path("runs/backtest/report"),
 ) -> None:
     """Writes the table and a report with plots."""
-    series = open_series(data, Columns())
-    sources = backtest(model, series, cache, processes)
+    series, serve = open_series(data, Columns()), load_serve(model)
+    sources = backtest(serve, series, cache, processes)
     config = PRESETS["unseen"]
     unseen = leave_out(config, data, series, runs)
     sources = [_insert(weeks, unseen[weeks.source]) for weeks in sources]
@@ -105,7 +104,7 @@ def main(
     )
     write_table(sources, table, "Seven days ahead: backtests", preamble)
     if nn5 := [one for one in series if one.source == SOURCE]:
-        found = run_protocol(load_serve(model), nn5, cache, processes)
+        found = run_protocol(serve, nn5, cache, processes)
         table.write_text(table.read_text() + _PROTOCOL.format(table=tell_protocol(found)))
     write_forecast_report(Material(f"{model.parent.name} version {model.name}", {}, sources), report)
 

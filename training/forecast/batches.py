@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from training.forecast.config import CONTEXT, HORIZON, Config
-from training.forecast.data import Pool, Series, Windows, sample_batches, watched_windows
+from training.forecast.data import Pool, Series, Windows, join_windows, sample_batches, watched_windows
 from training.forecast.evaluate import SYNTHETIC
 from training.forecast.features import RECENT, Features, build_features
 from training.forecast.models.forecaster import reads_future
@@ -27,7 +27,7 @@ def watch(config: Config, series: Sequence[Series]) -> tuple[np.ndarray, Windows
         return np.full(_SYNTHETIC_WATCHED, SYNTHETIC), windows
     parts = [watched_windows([one]) for one in kept]
     sources = [one.source for one, (values, _) in zip(kept, parts, strict=True) for _ in values]
-    return np.array(sources), (np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts]))
+    return np.array(sources), join_windows(parts)
 
 
 def open_batches(config: Config, pool: Pool, first_epoch: int) -> tf.data.Dataset:

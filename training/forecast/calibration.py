@@ -5,9 +5,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from training.forecast.levels import QUANTILE_LEVELS
+from training.forecast.levels import MEDIAN, QUANTILE_LEVELS
 
-MEDIAN = QUANTILE_LEVELS.index(0.5)
 UNCALIBRATED = (1.0,) * len(QUANTILE_LEVELS)
 _LEAST, _MOST = 0.2, 5.0
 _FEWEST = 200  # days; with fewer the tails are nobody's guess

@@ -51,7 +51,7 @@ def is_statistical(method: str) -> bool:
 
 
 def compare(sources: Sequence[Weeks], draws: int = DRAWS, seed: int = 0) -> Comparison:
-    """Compares the methods that every source has by the mean absolute error of `mean`.
+    """Compares the methods that every source has by the mean absolute error of their point forecasts.
 
     The interval is that of a paired bootstrap (Efron & Tibshirani 1993, chapter 13): in every draw each source gets as
     many of its first days as it has, with replacement, and with a day all series' weeks that begin then, under every

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from training.forecast.config import CONTEXT, HORIZON, Config
+from training.forecast.config import CONTEXT, HORIZON, MIN_OBSERVED, Config
 from training.forecast.formats.columns import Columns
 from training.forecast.formats.daily import Daily
 from training.forecast.formats.files import read_series
@@ -54,7 +54,7 @@ def open_series(data: Path | None, columns: Columns) -> list[Series]:
     """Reads all series of a file or a folder; of its folder `series` where it has one. None gives none.
 
     Raises:
-        DataError: a file cannot be read as daily series, or a series is too short to learn from.
+        DataError: a file cannot be read as daily series.
     """
     if data is None:
         return []
@@ -91,12 +91,17 @@ def roll_origins(start: int, stop: int) -> np.ndarray:
 
 def judged_windows(series: Sequence[Series]) -> Windows:
     """The weeks that a model is judged by."""
-    return _join([cut_windows(one, roll_origins(one.judged, len(one.values))) for one in series])
+    return join_windows([cut_windows(one, roll_origins(one.judged, len(one.values))) for one in series])
 
 
 def watched_windows(series: Sequence[Series]) -> Windows:
     """The weeks before those, which watch the training and calibrate the intervals."""
-    return _join([cut_windows(one, roll_origins(one.watched, one.judged)) for one in series])
+    return join_windows([cut_windows(one, roll_origins(one.watched, one.judged)) for one in series])
+
+
+def find_answerable(values: np.ndarray) -> np.ndarray:
+    """Which windows have as many observed days as a model wants: bool [n]. values float64 [n, context + 7]."""
+    return np.asarray(np.isfinite(values[:, :CONTEXT]).sum(axis=1) >= MIN_OBSERVED)
 
 
 def group_by_source(series: Sequence[Series]) -> dict[str, list[Series]]:
@@ -136,5 +141,6 @@ def sample_batches(config: Config, pool: Pool, epoch: int) -> Iterator[Windows]:
         yield spoil(rng, values, first_day)
 
 
-def _join(parts: Sequence[Windows]) -> Windows:
+def join_windows(parts: Sequence[Windows]) -> Windows:
+    """All windows, in their order."""
     return np.concatenate([values for values, _ in parts]), np.concatenate([first_day for _, first_day in parts])

@@ -6,8 +6,16 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from training.forecast.config import CONTEXT, MIN_OBSERVED
-from training.forecast.data import Series, Windows, group_by_source, judged_windows, open_series
+from training.forecast.config import CONTEXT
+from training.forecast.data import (
+    Series,
+    Windows,
+    find_answerable,
+    group_by_source,
+    join_windows,
+    judged_windows,
+    open_series,
+)
 from training.forecast.formats.columns import Columns
 from training.forecast.measures import OURS, Forecasts, Weeks, summarize
 from training.forecast.naive import forecast_naively
@@ -60,8 +68,7 @@ def _judge_source(serve: Serve, source: str, members: Sequence[Series]) -> Weeks
     scales = [_scale(one.values[None, : one.judged]) for one in members]
     repeats = [len(values) for values, _ in windows]
     by_week = {lag: np.repeat([scale[lag][0] for scale in scales], repeats) for lag in LAGS}
-    values, first_day = (np.concatenate(parts) for parts in zip(*windows, strict=True))
-    return _judge(serve, source, names, (values, first_day), by_week)
+    return _judge(serve, source, names, join_windows(windows), by_week)
 
 
 def _judge_synthetic(serve: Serve) -> Weeks:
@@ -73,7 +80,7 @@ def _judge_synthetic(serve: Serve) -> Weeks:
 
 def _judge(serve: Serve, source: str, names: Sequence[str], windows: Windows, scales: dict[int, np.ndarray]) -> Weeks:
     values, first_day = windows
-    kept = np.isfinite(values[:, :CONTEXT]).sum(axis=1) >= MIN_OBSERVED
+    kept = find_answerable(values)
     history, first_day = values[kept, :CONTEXT], first_day[kept]
     return Weeks(
         source=source,

@@ -91,7 +91,7 @@ def _unsteadiness(z: tf.Tensor, residual: tf.Tensor, observed: tf.Tensor) -> tf.
 
 
 def _past_days(days: slice, z: tf.Tensor, residual: tf.Tensor, observed: tf.Tensor, first_day: tf.Tensor) -> tf.Tensor:
-    """Value, deviation from the weekday profile, whether observed, calendar. -> float32 [B, days, 17]."""
+    """Value, deviation from the weekday profile, whether observed, calendar. -> float32 [B, days, 21]."""
     z, residual, observed = z[:, days], residual[:, days], observed[:, days]
     values = tf.stack([tf.asinh(z), tf.asinh(residual), tf.cast(observed, z.dtype)], axis=-1)
     calendar = calendar_features(first_day[:, None] + tf.range(days.start - CONTEXT, days.stop - CONTEXT))

@@ -56,9 +56,9 @@ def format_tables(sources: Sequence[Weeks]) -> str:
     """Three Markdown tables: every method by source, ours by measure, every method's intervals."""
     comparison = compare(sources)
     return _TEXT.format(
-        methods=_format_rows(*_list_methods(comparison)),
-        ours=_format_rows(*_list_ours(sources)),
-        intervals=_format_rows(*_list_intervals(sources, comparison.methods)),
+        methods=format_rows(*_list_methods(comparison)),
+        ours=format_rows(*_list_ours(sources)),
+        intervals=format_rows(*_list_intervals(sources, comparison.methods)),
     )
 
 
@@ -90,6 +90,7 @@ def _list_intervals(sources: Sequence[Weeks], methods: Sequence[str]) -> tuple[l
     return ["method", *(describe(name).title for name in _OF_INTERVALS)], rows
 
 
-def _format_rows(head: list[str], rows: list[list[str]]) -> str:
+def format_rows(head: list[str], rows: list[list[str]]) -> str:
+    """A Markdown table whose first column is words and whose others are numbers."""
     lines = [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -5,13 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.forecast.levels import QUANTILE_LEVELS
+from training.forecast.levels import MEDIAN, QUANTILE_LEVELS
 from training.forecast.losses import divide, mean_geometrically, mean_known, score_points, score_quantiles
 
 OURS = "seqserve"
 LAG7, LAST_VALUE, WEEKDAY_MEAN = "lag-7", "last value", "mean of last four weekdays"
 NAIVE = (LAG7, LAST_VALUE, WEEKDAY_MEAN)
-_MEDIAN = QUANTILE_LEVELS.index(0.5)
 _MEANS = ("coverage_80", "coverage_95", "width_80", "smape", "mase1", "mase7", "wql")
 
 
@@ -34,7 +33,7 @@ class Forecasts:
     @property
     def point(self) -> np.ndarray:
         """What absolute errors are taken of, float64 [n, 7]: the median, which they are least at, else the mean."""
-        return self.quantiles[..., _MEDIAN] if self.has_intervals else self.mean
+        return self.quantiles[..., MEDIAN] if self.has_intervals else self.mean
 
 
 @dataclass(frozen=True)

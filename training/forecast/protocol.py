@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from training.forecast.calibration import MEDIAN
 from training.forecast.config import CONTEXT, HORIZON
 from training.forecast.data import Series
 from training.forecast.evaluate import Serve
+from training.forecast.levels import MEDIAN
+from training.forecast.markdown import format_rows
 from training.forecast.measures import LAG7, OURS
 from training.forecast.statistical import forecast_statistically
 
@@ -77,10 +78,10 @@ def fill_by_weekday_median(values: np.ndarray) -> np.ndarray:
 
 def tell_protocol(found: Mapping[str, float]) -> str:
     """A Markdown table of what was found beside what the archive states."""
-    rows = [("method", "MAE here", "MAE in the archive"), ("---", "---:", "---:")]
+    rows = []
     for name, mae in sorted(found.items(), key=lambda item: item[1]):
         twin = _THE_SAME.get(name)
-        rows.append((name, f"{mae:.3f}", f"{MONASH_MAE[twin]:.2f} ({twin})" if twin else ""))
+        rows.append([name, f"{mae:.3f}", f"{MONASH_MAE[twin]:.2f} ({twin})" if twin else ""])
     others = [item for item in MONASH_MAE.items() if item[0] not in _THE_SAME.values()]
-    rows += [(name, "", f"{mae:.2f}") for name, mae in sorted(others, key=lambda item: item[1])]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    rows += [[name, "", f"{mae:.2f}"] for name, mae in sorted(others, key=lambda item: item[1])]
+    return format_rows(["method", "MAE here", "MAE in the archive"], rows)

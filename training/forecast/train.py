@@ -5,13 +5,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from training.forecast.batches import make_example, open_batches, watch
 from training.forecast.calibration import UNCALIBRATED, fit_factors
-from training.forecast.config import CONTEXT, HORIZON, MIN_OBSERVED, QUANTILE_LEVELS, Config
-from training.forecast.data import Series, fill_pool, group_by_source, open_series
+from training.forecast.config import CONTEXT, HORIZON, QUANTILE_LEVELS, Config
+from training.forecast.data import Series, fill_pool, find_answerable, group_by_source, open_series
 from training.forecast.evaluate import Serve, ask, judge
 from training.forecast.measures import Weeks
 from training.forecast.models.forecaster import build_model, forecast
@@ -87,7 +86,7 @@ def _calibrate(model: keras.Model, config: Config, series: Sequence[Series]) -> 
     if not config.calibrate:
         return UNCALIBRATED
     sources, (values, first_day) = watch(config, series)
-    seen = np.isfinite(values[:, :CONTEXT]).sum(axis=1) >= MIN_OBSERVED
+    seen = find_answerable(values)
     values, sources = values[seen], sources[seen]
     said = ask(tf.function(lambda inputs: forecast(model, config, inputs)), values[:, :CONTEXT], first_day[seen])
     return fit_factors(values[:, CONTEXT:], said.quantiles, sources)

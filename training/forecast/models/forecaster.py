@@ -7,9 +7,10 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from training.forecast.calibration import MEDIAN, UNCALIBRATED
+from training.forecast.calibration import UNCALIBRATED
 from training.forecast.config import CONTEXT, QUANTILE_LEVELS, Config
 from training.forecast.features import Features, build_features
+from training.forecast.levels import MEDIAN
 from training.forecast.model_config import (
     ConvRNNModel,
     DenseModel,

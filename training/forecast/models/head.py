@@ -5,12 +5,11 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from training.forecast.config import QUANTILE_LEVELS
+from training.forecast.levels import MEDIAN, QUANTILE_LEVELS
 from training.forecast.model_config import Skip
 
 Tensor = Any
 LAG7 = 0  # among the candidates: the value last seen on the same weekday
-MEDIAN = QUANTILE_LEVELS.index(0.5)
 
 
 class QuantileHead(layers.Layer):  # type: ignore[misc]

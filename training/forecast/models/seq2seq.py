@@ -7,8 +7,9 @@ from keras import layers, ops
 
 from training.forecast.config import HORIZON
 from training.forecast.features import CANDIDATES, Features
+from training.forecast.levels import MEDIAN
 from training.forecast.model_config import Seq2SeqModel
-from training.forecast.models.head import MEDIAN, QuantileHead
+from training.forecast.models.head import QuantileHead
 from training.forecast.models.network import Network
 from training.forecast.models.past import PROFILE, RESIDUAL, yardstick
 
