@@ -29,9 +29,9 @@ from seqserve.sketch.v1 import sketch_service_pb2_grpc as sketch_grpc
 from seqserve.video.v1 import video_service_pb2 as video_pb
 from seqserve.video.v1 import video_service_pb2_grpc as video_grpc
 
-from training.video.camera import LABELS
-from training.video.photographs import encode_photograph
-from training.video.textures import UNSEEN_FAMILIES, draw_texture
+from training.video.rendered.camera import LABELS
+from training.video.rendered.photographs import encode_photograph
+from training.video.rendered.textures import UNSEEN_FAMILIES, draw_texture
 
 CLIENTS = 16
 ORIGINS = 13  # weeks from 2019-03-01 to 2019-05-30

@@ -12,18 +12,19 @@ import pytest
 from training.recipe.config import override
 from training.recipe.errors import ConfigError, PublicationError
 from training.recipe.run import Run, start_run
-from training.video.camera import LABELS, draw_path, film
-from training.video.clips import ClipShape, render_clips
-from training.video.config import FPS, PRESETS, Config
+from training.video.config import PRESETS, Config
 from training.video.data import SYMMETRIES, augment_clips, render_dataset, sample_batches, to_luma
-from training.video.photographs import (
+from training.video.rendered.camera import LABELS, draw_path, film
+from training.video.rendered.clips import render_clips
+from training.video.rendered.photographs import (
     PHOTOGRAPHS,
     decode_clip,
     encode_photograph,
     film_photographs,
     load_photograph,
 )
-from training.video.textures import TRAIN_FAMILIES, UNSEEN_FAMILIES, leaves
+from training.video.rendered.textures import TRAIN_FAMILIES, UNSEEN_FAMILIES, leaves
+from training.video.shape import ClipShape
 
 MOVING = LABELS[1:]
 EFFECTS = {
@@ -168,11 +169,11 @@ def test_texture_families_of_training_and_evaluation_are_apart() -> None:
 def test_photographs_are_sampled_as_the_service_samples() -> None:
     from services.video import transforms
 
-    options = transforms.ClipOptions(SHAPE.frames, SHAPE.height, SHAPE.width, FPS)
+    options = transforms.ClipOptions(SHAPE.frames, SHAPE.height, SHAPE.width, SHAPE.fps)
     for seed, name in enumerate(PHOTOGRAPHS[:4]):
-        encoded = encode_photograph(np.random.default_rng(seed), load_photograph(name), "zoom in", FPS)
+        encoded = encode_photograph(np.random.default_rng(seed), load_photograph(name), "zoom in", SHAPE.fps)
         served = transforms.decode_clip(encoded, options, "clip")
-        assert np.array_equal(served, decode_clip(encoded, SHAPE, FPS))
+        assert np.array_equal(served, decode_clip(encoded, SHAPE))
 
 
 def test_bundled_manifest_holds_what_the_service_needs(bundled: Path) -> None:
@@ -205,7 +206,7 @@ def test_bundled_model_knows_motion_over_unseen_textures(bundled: Path) -> None:
 def test_bundled_model_knows_motion_over_photographs(bundled: Path) -> None:
     from training.video.evaluate import load_predict, predict_all
 
-    clips, classes = film_photographs(79, 117, SHAPE, FPS)
+    clips, classes = film_photographs(79, 117, SHAPE)
     assert (predict_all(load_predict(bundled), clips).argmax(axis=1) == classes).mean() >= 0.85
 
 

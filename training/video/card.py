@@ -5,10 +5,10 @@ from collections.abc import Mapping
 import numpy as np
 
 from training.recipe.config import describe_command
-from training.video.camera import LABELS
-from training.video.config import FPS, PRESETS, Config
-from training.video.photographs import PHOTOGRAPHS
-from training.video.textures import TRAIN_FAMILIES, UNSEEN_FAMILIES, Family
+from training.video.config import PRESETS, Config
+from training.video.rendered.camera import LABELS
+from training.video.rendered.photographs import PHOTOGRAPHS
+from training.video.rendered.textures import TRAIN_FAMILIES, UNSEEN_FAMILIES, Family
 
 DATA = "clips that the recipe renders from random numbers; free of third-party data"
 _CONFUSIONS = 6
@@ -81,7 +81,7 @@ def write_card(config: Config, table: np.ndarray, parameters: int, metrics: Mapp
         frames=shape.frames,
         height=shape.height,
         width=shape.width,
-        fps=FPS,
+        fps=shape.fps,
         data_sentence=DATA[0].upper() + DATA[1:] + ".",
         train_families=_names(TRAIN_FAMILIES),
         unseen_families=_names(UNSEEN_FAMILIES),

@@ -14,9 +14,7 @@ from pydantic import NonNegativeInt, PositiveInt
 from training.recipe.config import dataclass
 from training.recipe.lattice import BATCHES
 from training.recipe.optimisation import Optimisation, Share
-from training.video.clips import ClipShape
-
-FPS = 8.0
+from training.video.shape import ClipShape
 
 
 @dataclass

@@ -12,10 +12,11 @@ from multiprocessing import get_context
 import cv2
 import numpy as np
 
-from training.video.camera import LABELS
-from training.video.clips import ClipShape, render_clips
 from training.video.config import Config
-from training.video.textures import TRAIN_FAMILIES, Family
+from training.video.rendered.camera import LABELS
+from training.video.rendered.clips import render_clips
+from training.video.rendered.textures import TRAIN_FAMILIES, Family
+from training.video.shape import ClipShape
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 _CHUNK = 60

@@ -8,13 +8,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from training.video.camera import LABELS
-from training.video.clips import ClipShape
-from training.video.config import FPS
 from training.video.data import render_dataset
 from training.video.model import classify
-from training.video.photographs import film_photographs
-from training.video.textures import UNSEEN_FAMILIES
+from training.video.rendered.camera import LABELS
+from training.video.rendered.photographs import film_photographs
+from training.video.rendered.textures import UNSEEN_FAMILIES
+from training.video.shape import ClipShape
 
 CHECK_SEED = 1_000_003  # never used for training
 _CLIPS, _PHOTOGRAPH_CLIPS, _WORKERS = 1800, 900, 2
@@ -35,10 +34,10 @@ def evaluate(model_folder: Path, data_dir: Path | None) -> dict[str, float]:
         top1, macro_f1, nll and ece of unseen textures; photograph_top1 and so on.
     """
     options = json.loads((model_folder / "manifest.json").read_text())["options"]
-    shape = ClipShape(options["frames"], options["height"], options["width"])
+    shape = ClipShape(options["frames"], options["height"], options["width"], options["fps"])
     predict = load_predict(model_folder)
     clips, classes = render_dataset(CHECK_SEED, _CLIPS, UNSEEN_FAMILIES, shape, _WORKERS)
-    photographs = film_photographs(CHECK_SEED, _PHOTOGRAPH_CLIPS, shape, FPS)
+    photographs = film_photographs(CHECK_SEED, _PHOTOGRAPH_CLIPS, shape)
     measured = measure(predict_all(predict, clips), classes)
     return measured | measure(predict_all(predict, photographs[0]), photographs[1], "photograph_")
 

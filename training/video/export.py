@@ -10,12 +10,12 @@ import tensorflow as tf
 from training.recipe.export import Export, Tensors, export_model
 from training.recipe.publication import Measured, check_better, fingerprint, read_versions
 from training.recipe.run import Run
-from training.video.camera import LABELS
 from training.video.card import DATA, write_card
-from training.video.clips import ClipShape
-from training.video.config import FPS, Config
+from training.video.config import Config
 from training.video.evaluate import confuse, load_predict, measure, predict_all
 from training.video.model import classify
+from training.video.rendered.camera import LABELS
+from training.video.shape import ClipShape
 from training.video.train import load_model, render_check
 
 _GOLDEN = 3
@@ -64,7 +64,7 @@ def export(run: Run, models_dir: Path, allow_worse: bool = False) -> Path:
 
 
 def _options(shape: ClipShape) -> dict[str, Any]:
-    return {"frames": shape.frames, "height": shape.height, "width": shape.width, "fps": FPS}
+    return {"frames": shape.frames, "height": shape.height, "width": shape.width, "fps": shape.fps}
 
 
 def _measure_newest(

@@ -5,9 +5,9 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from training.video.camera import LABELS
 from training.video.config import Config
 from training.video.data import LUMA
+from training.video.rendered.camera import LABELS
 
 _FAINTEST = 2.0  # luma levels; a clip of less contrast is not stretched further, for it is noise
 

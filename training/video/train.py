@@ -11,13 +11,13 @@ import tensorflow as tf
 from training.recipe.errors import ConfigError
 from training.recipe.fitting import fit
 from training.recipe.run import Run, seed_everything
-from training.video.camera import LABELS
-from training.video.config import FPS, Config
+from training.video.config import Config
 from training.video.data import render_dataset, render_luma, sample_batches
 from training.video.evaluate import CHECK_SEED, make_predict, measure, predict_all
 from training.video.model import build_model, normalize_luma
-from training.video.photographs import film_photographs
-from training.video.textures import UNSEEN_FAMILIES
+from training.video.rendered.camera import LABELS
+from training.video.rendered.photographs import film_photographs
+from training.video.rendered.textures import UNSEEN_FAMILIES
 
 
 def train(config: Config, data_dir: Path | None, run: Run) -> None:
@@ -37,7 +37,7 @@ def train(config: Config, data_dir: Path | None, run: Run) -> None:
     answers = predict_all(predict, clips)
     metrics = measure(answers, classes)
     if config.photograph_clips:
-        photographs, moved = film_photographs(CHECK_SEED, config.photograph_clips, config.shape, FPS)
+        photographs, moved = film_photographs(CHECK_SEED, config.photograph_clips, config.shape)
         metrics |= measure(predict_all(predict, photographs), moved, "photograph_")
     np.savez(run.answers, unseen=answers)
     run.record({"labels": list(LABELS), "metrics": metrics})

@@ -1,25 +1,16 @@
 """Renders labelled clips as a real camera and codec would give them: blurred, noisy, repeated, compressed, squashed."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
-from training.video.camera import LABELS, draw_path, film
-from training.video.textures import Family, draw_texture
+from training.video.rendered.camera import LABELS, draw_path, film
+from training.video.rendered.textures import Family, draw_texture
+from training.video.shape import ClipShape
 
 _PICTURE = 480  # side of the picture that the camera looks at, pixels
 _SENSOR = 128  # side of the frames before they shrink to the model's size, pixels
-
-
-@dataclass(frozen=True)
-class ClipShape:
-    """Size of the clips that the model takes: frames, and their height and width in pixels."""
-
-    frames: int = 16
-    height: int = 64
-    width: int = 64
 
 
 def render_clip(rng: np.random.Generator, label: str, families: Sequence[Family], shape: ClipShape) -> np.ndarray:

@@ -10,8 +10,9 @@ import av
 import cv2
 import numpy as np
 
-from training.video.camera import LABELS, draw_path, film
-from training.video.clips import ClipShape, draw_view
+from training.video.rendered.camera import LABELS, draw_path, film
+from training.video.rendered.clips import draw_view
+from training.video.shape import ClipShape
 
 PHOTOGRAPHS = (
     "astronaut",
@@ -33,7 +34,7 @@ _RATE = 25  # frames per second of the encoded clips
 _BIT_RATE = 500_000  # bits per second
 
 
-def film_photographs(seed: int, count: int, shape: ClipShape, fps: float) -> tuple[np.ndarray, np.ndarray]:
+def film_photographs(seed: int, count: int, shape: ClipShape) -> tuple[np.ndarray, np.ndarray]:
     """Moves the camera over photographs, encodes to H.264, decodes and samples; photographs and labels take turns.
 
     Returns:
@@ -44,8 +45,8 @@ def film_photographs(seed: int, count: int, shape: ClipShape, fps: float) -> tup
     clips = []
     for i, label in enumerate(labels):
         rng = np.random.default_rng([seed, i])
-        encoded = encode_photograph(rng, photographs[i % len(photographs)], LABELS[label], fps)
-        clips.append(decode_clip(encoded, shape, fps))
+        encoded = encode_photograph(rng, photographs[i % len(photographs)], LABELS[label], shape.fps)
+        clips.append(decode_clip(encoded, shape))
     return np.stack(clips), labels
 
 
@@ -80,13 +81,13 @@ def encode_photograph(rng: np.random.Generator, picture: np.ndarray, label: str,
     return file.getvalue()
 
 
-def decode_clip(encoded: bytes, shape: ClipShape, fps: float) -> np.ndarray:
-    """Samples an MP4 at `fps` in its middle, as the service does. uint8 [frames, height, width, 3], RGB."""
+def decode_clip(encoded: bytes, shape: ClipShape) -> np.ndarray:
+    """Samples an MP4 in its middle, as the service does. uint8 [frames, height, width, 3], RGB."""
     with av.open(io.BytesIO(encoded)) as container:
         container.streams.video[0].codec_context.thread_count = 1
         frames = list(container.decode(video=0))
     last = Fraction(len(frames) - 1, _RATE)
-    span = min((shape.frames - 1) / fps, float(last))
+    span = min((shape.frames - 1) / shape.fps, float(last))
     wanted = (float(last) - span) / 2 + np.linspace(0, span, shape.frames)
     size = {"width": shape.width, "height": shape.height, "format": "rgb24", "interpolation": "AREA"}
     return np.stack([frames[i].reformat(**size).to_ndarray() for i in np.floor(wanted * _RATE + 0.5).astype(int)])
