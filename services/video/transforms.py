@@ -13,6 +13,7 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from services.runtime.errors import InvalidInput
+from services.video.timeline import Timeline, count_promised, decode_from, read_timeline
 
 # Playlists, which open other files, are not among them.
 FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,avi,gif,matroska,webm,mpegts"
@@ -74,7 +75,8 @@ class _Budget:
 def decode_clip(content: bytes, options: ClipOptions, field: str, limits: DecodeLimits = DecodeLimits()) -> np.ndarray:
     """Decodes an encoded clip and samples it at `fps` around its middle.
 
-    A clip shorter than `frames / fps` seconds is sampled evenly over its whole length.
+    A clip shorter than `frames / fps` seconds is sampled evenly over its whole length. Frames are turned as the file
+    says they are to be shown; transparency is left out.
 
     Args:
         content: the file.
@@ -109,41 +111,41 @@ def _sample(container: InputContainer, options: ClipOptions, budget: _Budget) ->
         raise InvalidInput("the video is in a format that cannot be decoded", field)
     if stream.width * stream.height > limits.max_pixels:
         raise InvalidInput(f"{stream.width}x{stream.height} pixels; at most {limits.max_pixels} per frame", field)
-    times = _frame_times(container, stream, budget)
-    wanted = choose_frames(times, options.frames, options.fps, stream.time_base or Fraction(1))
+    timeline = _read_timeline(container, stream, budget)
+    times = timeline.times
+    wanted = times[choose_frames(times, options.frames, options.fps, stream.time_base or Fraction(1))].tolist()
     stream.codec_context.thread_count = 1
-    container.seek(int(times[wanted[0]]), stream=stream)
     frames: dict[int, np.ndarray] = {}
-    targets = {int(times[i]) for i in wanted}
-    for frame in container.decode(stream):
+    missing, spoiled = set(wanted), False
+    for shown, frame in decode_from(container, stream, timeline, wanted[0]):
         budget.check()
-        if frame.pts in targets:
-            frames[frame.pts] = _to_rgb(frame, options)
-        if len(frames) == len(targets):
-            break
-    if len(frames) < len(targets):
-        raise InvalidInput(f"damaged: {len(targets) - len(frames)} of {len(targets)} frames cannot be decoded", field)
-    return np.stack([frames[int(times[i])] for i in wanted])
+        spoiled = frame.is_corrupt or (spoiled and not frame.key_frame)  # frames are made from those before them
+        if shown in missing and not spoiled:
+            frames[shown] = _to_rgb(frame, options)
+            missing.remove(shown)
+        if not missing:
+            return np.stack([frames[time] for time in wanted])
+    raise InvalidInput(f"damaged: {len(missing)} of {len(set(wanted))} frames cannot be decoded", field)
 
 
-def _frame_times(container: InputContainer, stream: VideoStream, budget: _Budget) -> np.ndarray:
-    """Presentation times of all frames in units of the stream's time base, sorted, without decoding."""
-    times: list[int] = []
+def _read_timeline(container: InputContainer, stream: VideoStream, budget: _Budget) -> Timeline:
     field, limits = budget.field, budget.limits
-    for packet in container.demux(stream):
+
+    def check(count: int) -> None:
         budget.check()
-        if packet.pts is not None:
-            times.append(packet.pts)
-        if len(times) > limits.max_frames:
+        if count > limits.max_frames:
             raise InvalidInput(f"more than {limits.max_frames} frames; at most {limits.max_frames}", field)
-    if not times:
+
+    promised = count_promised(container, stream)
+    timeline = read_timeline(container, stream, check)
+    if not len(timeline.times):
         raise InvalidInput("the clip has 0 frames; at least 1", field)
-    if len(times) < stream.frames:
-        raise InvalidInput(f"truncated: {len(times)} of {stream.frames} frames are there", field)
-    seconds = (max(times) - min(times)) * float(stream.time_base or 1)
+    if timeline.packets < promised:
+        raise InvalidInput(f"truncated: {timeline.packets} of {promised} frames are there", field)
+    seconds = int(timeline.times[-1] - timeline.times[0]) * float(stream.time_base or 1)
     if seconds > limits.max_seconds:
         raise InvalidInput(f"the clip is {seconds:.0f} s long; at most {limits.max_seconds:g}", field)
-    return np.unique(np.array(times, np.int64))
+    return timeline
 
 
 def choose_frames(times: np.ndarray, frames: int, fps: float, time_base: Fraction) -> np.ndarray:

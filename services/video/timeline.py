@@ -1,0 +1,73 @@
+"""When a file's frames are shown and where decoding can begin, told without decoding one."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """What a file says about its frames.
+
+    Attributes:
+        times: presentation times in units of the stream's time base, rising. int64 [frames]
+        entries: of each frame at which decoding can begin, its presentation time and what to seek for.
+        counted: the times are of no frames in particular: frames have to be counted.
+        packets: how many there are; more than frames where an edit list leaves some out.
+    """
+
+    times: np.ndarray
+    entries: list[tuple[int, int]]
+    counted: bool
+    packets: int
+
+
+def count_promised(container: InputContainer, stream: VideoStream) -> int:
+    """Packets that the file's index or header says there are, 0 if it says nothing; ask before anything is read."""
+    if "mov" in container.format.name:  # an edit list shortens the index, and leaves the header's number as it was
+        return len(stream.index_entries)
+    return stream.frames
+
+
+def read_timeline(container: InputContainer, stream: VideoStream, check: Callable[[int], None]) -> Timeline:
+    """Reads all packets of a video.
+
+    Args:
+        container: a file from whose beginning nothing has been read.
+        stream: of it.
+        check: is called with the number of packets after each; raises where they are too many.
+    """
+    # AVI keeps no presentation times; where frames are decoded out of order, those that FFmpeg makes up may be wrong.
+    counted = container.format.name == "avi" and stream.codec_context.has_b_frames
+    times: list[int] = []
+    entries: list[tuple[int, int]] = []
+    count = 0
+    for packet in container.demux(stream):
+        shown = packet.dts if counted or packet.pts is None else packet.pts
+        count += shown is not None
+        check(count)
+        if shown is None:  # the last one, which has nothing in it
+            continue
+        if packet.is_keyframe:
+            entries.append((shown, packet.dts if packet.dts is not None else shown))
+        if not packet.is_discard:
+            times.append(shown)
+    return Timeline(np.unique(np.array(times, np.int64)), entries, counted, count)
+
+
+def decode_from(
+    container: InputContainer, stream: VideoStream, timeline: Timeline, first: int
+) -> Iterator[tuple[int, av.VideoFrame]]:
+    """Decodes from the last possible beginning before the time `first`: frames and when they are shown."""
+    before = [seek for shown, seek in timeline.entries if shown <= first and not timeline.counted]
+    beginning = timeline.entries[0][1] if timeline.entries else int(timeline.times[0])
+    container.seek(before[-1] if before else beginning, stream=stream)
+    if timeline.counted:
+        yield from zip(timeline.times.tolist(), container.decode(stream), strict=False)
+        return
+    for frame in container.decode(stream):
+        yield frame.pts if frame.pts is not None else frame.dts, frame
