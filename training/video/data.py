@@ -1,46 +1,16 @@
-"""The rendered data set, and its augmentation by symmetry.
+"""The rendered data set as batches, and its augmentation by symmetry."""
 
-Clips are rendered from a seed, so the data set is code: nothing to download, nothing to license.
-The label is the motion of the camera, see training/video/camera.py.
-"""
+from collections.abc import Callable, Iterator
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from itertools import repeat
-from multiprocessing import get_context
-
-import cv2
 import numpy as np
 
 from training.video.config import Config
+from training.video.rendered import dataset
 from training.video.rendered.camera import LABELS
-from training.video.rendered.clips import render_clips
-from training.video.rendered.textures import TRAIN_FAMILIES, Family
-from training.video.shape import ClipShape
+from training.video.rendered.dataset import LUMA, render_dataset, to_luma
+from training.video.rendered.textures import TRAIN_FAMILIES
 
-LUMA = np.array([0.299, 0.587, 0.114], np.float32)
-_CHUNK = 60
-_RENDER_AT_ONCE = 900  # bounds the memory that clips in colour take
-
-
-def render_dataset(
-    seed: int, count: int, families: Sequence[Family], shape: ClipShape, workers: int, start: int = 0
-) -> tuple[np.ndarray, np.ndarray]:
-    """Renders clips start..start+count of a seed's endless row, the same on any number of `workers` processes.
-
-    Without workers they are rendered in this process.
-
-    Returns:
-        uint8 [count, frames, height, width, 3] RGB, and int64 [count] indices into LABELS.
-    """
-    starts = range(start, start + count, _CHUNK)
-    counts = [min(_CHUNK, start + count - first) for first in starts]
-    rows = (repeat(seed), starts, counts, repeat(families), repeat(shape))
-    if not workers:
-        return _join(map(render_clips, *rows))
-    # Forking a process that runs TensorFlow's threads can hang.
-    with ProcessPoolExecutor(workers, get_context("spawn"), cv2.setNumThreads, (1,)) as pool:
-        return _join(pool.map(render_clips, *rows))
+__all__ = ["LUMA", "SYMMETRIES", "augment_clips", "render_dataset", "render_luma", "sample_batches", "to_luma"]
 
 
 def render_luma(config: Config, start: int, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -49,17 +19,8 @@ def render_luma(config: Config, start: int, count: int) -> tuple[np.ndarray, np.
     Returns:
         uint8 [count, frames, height, width], and int64 [count] indices into LABELS.
     """
-    parts = []
-    for first in range(start, start + count, _RENDER_AT_ONCE):
-        some = min(_RENDER_AT_ONCE, start + count - first)
-        clips, labels = render_dataset(config.seed, some, TRAIN_FAMILIES, config.shape, config.workers, first)
-        parts.append((to_luma(clips), labels))
-    return _join(parts)
-
-
-def _join(parts: Iterable[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
-    clips, labels = zip(*parts, strict=True)
-    return np.concatenate(clips), np.concatenate(labels)
+    clips, labels = dataset.render_luma(config.seed, start, count, TRAIN_FAMILIES, config.shape, config.workers)
+    return clips[..., 0], labels
 
 
 def sample_batches(
@@ -71,11 +32,6 @@ def sample_batches(
     for start in range(0, len(order) - size + 1, size):
         rows = order[start : start + size]
         yield augment_clips(rng, clips[rows], labels[rows])
-
-
-def to_luma(clips: np.ndarray) -> np.ndarray:
-    """RGB uint8 [..., 3] -> luma uint8 [...]."""
-    return np.rint(clips @ LUMA).astype(np.uint8)
 
 
 def augment_clips(rng: np.random.Generator, clips: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

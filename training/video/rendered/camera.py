@@ -5,11 +5,14 @@ The label is the motion of the CAMERA; what is seen moves the other way:
   tilt up          the camera turns up, the content moves down
   zoom in          the content grows
   roll clockwise   the camera rolls clockwise, the content turns counterclockwise on the screen
-"static" is a camera on a tripod or held still by hand: it may shake, but ends where it began.
+"static" is a camera on a tripod or held still by hand: it may shake and wander, but ends where it began.
 """
 
 import cv2
 import numpy as np
+
+from training.video.rendered.projection import aim, project
+from training.video.rendered.shake import draw_shake, draw_unsteadiness
 
 LABELS = (
     "static",
@@ -35,30 +38,35 @@ _MOTIONS = {
 }
 # Pose units that move a point at the edge of the view by one view width: zoom and roll turn about the centre.
 _EDGE = np.array([1.0, 1.0, 2.0, 2.0])
-_SLOWEST, _FASTEST = 0.004, np.array([0.08, 0.08, 0.035, 0.08])
+_SLOWEST, _FASTEST = 0.005, np.array([0.08, 0.08, 0.035, 0.08])
 _LONGEST = np.array([1.2, 1.2, 0.6, 1.2])
+_CLEAR = 7  # times the unsteadiness: the least travel of a label
+_STEPS_PER_S = 8.0
 
 
 def draw_path(rng: np.random.Generator, label: str, times: np.ndarray, steps: float) -> np.ndarray:
-    """Draws a path for `label`: its motion at a random speed, a little of every other motion, and shake.
+    """Draws a path for `label`: its motion at a random speed, a little of every other motion, and a hand's shake.
 
     Args:
-        times: moments to look at, 0 (start of the clip) to 1 (its end). [frames]
-        steps: length of the clip in sampled frames; the edge of the view moves 0.4 % to 8 % of its width in each.
+        times: moments to look at, 0 (start of the clip) to 1 (its end). [times]
+        steps: length of the clip in sampled frames, eight a second; the edge of the view moves 0.5 % to 8 % of its
+            width in each.
 
     Returns:
-        float64 [frames, 4]: right (view widths), down (view heights), log of the view's size, clockwise (radians).
+        float64 [times, 4]: right (view widths), down (view heights), log of the view's size, clockwise (radians).
     """
     drift = rng.uniform(-1, 1, 4) * rng.random()
+    unsteadiness = draw_unsteadiness(rng)
+    shake = draw_shake(rng, times, steps / _STEPS_PER_S, unsteadiness)
     if label == "static":
-        poses = 0.008 * drift * _ease(rng, times)[:, None]
-        return (poses + _shake(rng, times, steps, rng.choice([0.0, 0.0015, 0.006]) * rng.random())) * _EDGE
+        return (0.01 * drift * _ease(rng, times)[:, None] + shake) * _EDGE
     axis, sign = _MOTIONS[label]
-    speed = np.exp(rng.uniform(np.log(_SLOWEST), np.log(_FASTEST[axis])))
+    slowest = max(_SLOWEST, _CLEAR * unsteadiness / steps)  # or the label could not be told from the shake
+    speed = np.exp(rng.uniform(np.log(slowest), np.log(_FASTEST[axis])))
     travel = min(speed * steps, _LONGEST[axis])
-    poses = 0.2 * travel * drift * _ease(rng, times)[:, None]
+    poses = 0.22 * travel * drift * _ease(rng, times)[:, None]
     poses[:, axis] = sign * travel * _ease(rng, times)
-    return (poses + _shake(rng, times, steps, min(0.006, 0.1 * travel) * rng.random())) * _EDGE
+    return (poses + shake) * _EDGE
 
 
 def _ease(rng: np.random.Generator, times: np.ndarray) -> np.ndarray:
@@ -70,41 +78,54 @@ def _ease(rng: np.random.Generator, times: np.ndarray) -> np.ndarray:
     return blend * curve + (1 - blend) * t
 
 
-def _shake(rng: np.random.Generator, times: np.ndarray, steps: float, size: float) -> np.ndarray:
-    """Sway of one cycle per clip and faster, and tremor; about `size` view widths at the edge. [frames, 4]"""
-    cycles = rng.uniform(1, max(2.0, steps / 3), (2, 1, 4))
-    sway = np.sin(2 * np.pi * (cycles * times[None, :, None] + rng.random((2, 1, 4)))).sum(0)
-    return size * (sway + 0.5 * rng.standard_normal((len(times), 4))) * (1, 1, 0.3, 0.5)
-
-
-def film(picture: np.ndarray, poses: np.ndarray, view: tuple[float, float], size: tuple[int, int]) -> np.ndarray:
+def film(
+    picture: np.ndarray,
+    poses: np.ndarray,
+    view: tuple[float, float],
+    size: tuple[int, int],
+    slant: tuple[float, float] = (0.0, 0.0),
+) -> np.ndarray:
     """Looks at `picture` from each pose; the path's middle lies on the picture's, which mirrors beyond its edges.
 
     Args:
         picture: uint8 [height, width, 3].
-        poses: as of `draw_path`. [frames, 4]
+        poses: as of `draw_path`; [frames, 4], or [frames, exposures, 2, 4]: moments while the shutter is open, each
+            as the first and the last row see it.
         view: width and height of the view on the picture, in its pixels, halfway along the path.
         size: width and height of the frames; another aspect ratio than the view's squashes them.
+        slant: how much nearer the scene's right and lower edge is than its middle, as of `look`.
 
     Returns:
         uint8 [frames, height, width, 3].
     """
-    poses = poses - (poses.max(0) + poses.min(0)) / 2
-    middle = np.array([picture.shape[1], picture.shape[0]]) / 2
-    return np.stack([_look(picture, middle, pose, view, size) for pose in poses])
+    return look(picture, center_path(poses), view, size, slant)
 
 
-def _look(
+def center_path(poses: np.ndarray) -> np.ndarray:
+    """Moves a path [..., 4] so that its middle is the pose of nothing but zeros."""
+    flat = poses.reshape(-1, 4)
+    return poses - (flat.max(0) + flat.min(0)) / 2
+
+
+def look(
     picture: np.ndarray,
-    middle: np.ndarray,
-    pose: np.ndarray,
+    poses: np.ndarray,
     view: tuple[float, float],
     size: tuple[int, int],
+    slant: tuple[float, float] = (0.0, 0.0),
+    border: int = cv2.BORDER_REFLECT_101,
 ) -> np.ndarray:
-    right, down, widen, clockwise = pose
-    turn = np.array([[np.cos(clockwise), -np.sin(clockwise)], [np.sin(clockwise), np.cos(clockwise)]])
-    pixel = np.exp(widen) * turn @ np.diag([view[0] / size[0], view[1] / size[1]])
-    corner = middle + (right * view[0], down * view[1]) - pixel @ (np.array(size) / 2 - 0.5)
-    matrix = np.column_stack([pixel, corner])
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    return cv2.warpAffine(picture, matrix, size, flags=flags, borderMode=cv2.BORDER_REFLECT_101)
+    """As `film`, but from the very poses: zeros look at the picture's middle.
+
+    Args:
+        slant: what is half a view right of (below) the middle is by half of this nearer: it looks larger and
+            moves faster than the middle does.
+        border: what OpenCV shows beyond the picture.
+    """
+    poses = poses if poses.ndim == 4 else np.repeat(poses[:, None, None], 2, axis=2)
+    middle = np.array([picture.shape[1], picture.shape[0]]) / 2
+    shots = []
+    for exposures in aim(middle, poses, view, size):
+        seen = [project(picture, matrix, view, size, slant, border) for matrix in exposures]
+        shots.append(seen[0] if len(seen) == 1 else np.mean(seen, axis=0, dtype=np.float32).round().astype(np.uint8))
+    return np.stack(shots)

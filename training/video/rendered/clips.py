@@ -1,4 +1,8 @@
-"""Renders labelled clips as a real camera and codec would give them: blurred, noisy, repeated, compressed, squashed."""
+"""Renders labelled clips as a camera and a codec would give them.
+
+Scene and foreground, seen through a lens that may blur, by a sensor that reads row by row while the shutter is open;
+light and noise; bars; compression; and at last the frames that a clip of the model's shape has.
+"""
 
 from collections.abc import Sequence
 
@@ -6,24 +10,50 @@ import cv2
 import numpy as np
 
 from training.video.rendered.camera import LABELS, draw_path, film
+from training.video.rendered.codec import compress
+from training.video.rendered.foreground import cover, draw_layers
+from training.video.rendered.light import Light, draw_light, expose, suit_light
+from training.video.rendered.moments import Moments, draw_moments
 from training.video.rendered.textures import Family, draw_texture
 from training.video.shape import ClipShape
 
 _PICTURE = 480  # side of the picture that the camera looks at, pixels
+_SHARED = 2  # clips in a row that look at one picture, for it takes as long to draw as the rest
 _SENSOR = 128  # side of the frames before they shrink to the model's size, pixels
+_EXPOSURES = 6  # at most, to average where the picture smears
+_SMEAR = 1.5  # pixels of the sensor between two of them
 
 
-def render_clip(rng: np.random.Generator, label: str, families: Sequence[Family], shape: ClipShape) -> np.ndarray:
-    """Renders one clip of a camera that moves as `label` says. uint8 [frames, height, width, 3], RGB."""
-    picture = draw_texture(rng, families, _PICTURE)
-    # Low frame rates and short clips reach the model as repeated frames.
-    distinct = shape.frames if rng.random() < 0.75 else int(rng.integers(shape.frames // 3, shape.frames))
-    poses = draw_path(rng, label, np.linspace(0, 1, distinct), shape.frames - 1)
-    frames = film(picture, poses, draw_view(rng), (_SENSOR, _SENSOR))
-    frames = _spoil(rng, frames)
+def render_clip(
+    rng: np.random.Generator, label: str, picture: np.ndarray, families: Sequence[Family], shape: ClipShape
+) -> np.ndarray:
+    """Renders one clip of a camera that moves over `picture` as `label` says.
+
+    Args:
+        picture: uint8 [480, 480, 3], RGB.
+        families: of the textures of what stands before it.
+
+    Returns:
+        uint8 [frames, height, width, 3], RGB.
+    """
+    moments, light, view = draw_moments(rng, shape.frames, shape.fps), draw_light(rng), draw_view(rng)
+    times = draw_exposures(rng, moments, light)
+    poses = draw_path(rng, label, times.ravel(), shape.frames - 1).reshape(*times.shape, 4)
+    kept = thin_exposures(poses)
+    times, poses = times[:, kept], poses[:, kept]
+    frames = film(picture, poses, view, (_SENSOR, _SENSOR), _draw_slant(rng))
+    light = suit_light(light, frames)
+    for layer in draw_layers(rng, families, poses, times, view[0] / view[1]):
+        frames = cover(frames, layer)
+    if rng.random() < 0.2:
+        sigma = rng.uniform(0.8, 3)
+        frames = np.stack([cv2.GaussianBlur(frame, (0, 0), sigma) for frame in frames])
+    frames = expose(rng, frames, moments.times, light)
+    if rng.random() < 0.1:
+        frames = _add_bars(rng, frames)
+    frames = compress(rng, frames, shape.fps)
     small = np.stack([cv2.resize(f, (shape.width, shape.height), interpolation=cv2.INTER_AREA) for f in frames])
-    small = _expose(rng, small)
-    return small[np.linspace(0, distinct - 1, shape.frames).round().astype(int)]
+    return small[moments.shown]
 
 
 def render_clips(
@@ -35,56 +65,57 @@ def render_clips(
         uint8 [count, frames, height, width, 3] RGB, and int64 [count] indices into LABELS.
     """
     labels = np.arange(start, start + count) % len(LABELS)
-    clips = [
-        render_clip(np.random.default_rng([seed, start + i]), LABELS[label], families, shape)
-        for i, label in enumerate(labels)
-    ]
+    clips: list[np.ndarray] = []
+    for index, label in enumerate(labels, start):
+        if not clips or index % _SHARED == 0:
+            picture = draw_texture(np.random.default_rng([seed, index // _SHARED, 1]), families, _PICTURE)
+        clips.append(render_clip(np.random.default_rng([seed, index]), LABELS[label], picture, families, shape))
     return np.stack(clips), labels
 
 
 def draw_view(rng: np.random.Generator) -> tuple[float, float]:
     """Width and height of the view, in pixels of a picture of 480, at a usual aspect ratio, upright or not."""
-    side, aspect = rng.uniform(130, 200), float(rng.choice([1, 4 / 3, 16 / 9, 9 / 16, 3 / 4]))
+    side = rng.uniform(130, 200)
+    aspect = float(rng.choice([1, 4 / 3, 3 / 2, 16 / 9, 2.39, 9 / 16, 3 / 4]))
     return side * aspect**0.5, side / aspect**0.5
 
 
-def _spoil(rng: np.random.Generator, frames: np.ndarray) -> np.ndarray:
-    """What happens at full size: objects that move, bars, defocus, compression."""
-    if rng.random() < 0.3:
-        for _ in range(int(rng.integers(1, 3))):
-            _add_object(rng, frames)
-    if rng.random() < 0.08:
-        bar = int(rng.integers(6, 22))
-        view = frames if rng.random() < 0.7 else frames.swapaxes(1, 2)
-        view[:, :bar] = view[:, -bar:] = 0
-    if rng.random() < 0.2:
-        sigma = rng.uniform(0.8, 3)
-        frames = np.stack([cv2.GaussianBlur(f, (0, 0), sigma) for f in frames])
-    if rng.random() < 0.3:
-        quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(15, 80))]
-        encoded = [cv2.imencode(".jpg", f, quality)[1] for f in frames]
-        frames = np.stack([np.asarray(cv2.imdecode(e, cv2.IMREAD_COLOR)) for e in encoded])
-    return frames
+def draw_exposures(rng: np.random.Generator, moments: Moments, light: Light) -> np.ndarray:
+    """When each frame's first and last rows are exposed, 0 to 1 over the clip. float64 [frames, exposures, 2]
+
+    Half of the cameras read their sensor row by row, in 8 to 30 ms; the others, all rows at once.
+    """
+    reading_s = min(rng.uniform(0.008, 0.03), moments.interval_s) * (rng.random() < 0.5)
+    opened = np.linspace(-0.5, 0.5, _EXPOSURES) * light.open * moments.interval_s
+    read = np.array([-0.5, 0.5]) * reading_s
+    return moments.times[:, None, None] + (opened[:, None] + read) / moments.seconds
 
 
-def _add_object(rng: np.random.Generator, frames: np.ndarray) -> None:
-    """Draws a two-coloured ellipse that crosses the view, or stays in it as a logo would."""
-    start, speed = rng.uniform(0, _SENSOR, 2), rng.normal(0, 0.6 * _SENSOR, 2) * (rng.random() < 0.8)
-    axes = rng.uniform(0.05, 0.2, 2) * _SENSOR
-    angle, coat, patch = (
-        rng.uniform(0, 180),
-        rng.integers(0, 256, 3).tolist(),
-        rng.integers(0, 256, 3).tolist(),
-    )
-    for frame, t in zip(frames, np.linspace(-0.5, 0.5, len(frames)), strict=True):
-        center = (start + speed * t).astype(int).tolist()
-        cv2.ellipse(frame, center, axes.astype(int).tolist(), angle, 0, 360, coat, -1, cv2.LINE_AA)
-        cv2.ellipse(frame, center, (axes / 2).astype(int).tolist(), angle, 0, 360, patch, -1, cv2.LINE_AA)
+def thin_exposures(poses: np.ndarray) -> np.ndarray:
+    """Which exposures of a path [frames, exposures, 2, 4] are enough: one, where nothing smears."""
+    moved = np.abs(poses[:, -1] - poses[:, 0]).max((0, 1)) * (1, 1, 0.5, 0.5)
+    count = int(np.clip(np.ceil(moved.max() * _SENSOR / _SMEAR), 1, _EXPOSURES))
+    return np.linspace(0, _EXPOSURES - 1, count).round().astype(int) if count > 1 else np.array([_EXPOSURES // 2])
 
 
-def _expose(rng: np.random.Generator, frames: np.ndarray) -> np.ndarray:
-    """Brightness drift and flicker, and sensor noise."""
-    times = np.linspace(-0.5, 0.5, len(frames))
-    gain = 1 + rng.normal(0, 0.1) * times + rng.choice([0, 0.01]) * rng.standard_normal(len(frames))
-    noise = rng.standard_normal(frames.shape, dtype=np.float32) * np.float32(rng.choice([0.5, 2, 5]) * rng.random())
-    return np.clip(frames * gain[:, None, None, None].astype(np.float32) + noise, 0, 255).astype(np.uint8)
+def _draw_slant(rng: np.random.Generator) -> tuple[float, float]:
+    """A scene that is nearer on one side than on the other, for a quarter of the clips."""
+    if rng.random() > 0.25:
+        return 0.0, 0.0
+    size, angle = rng.uniform(0, 0.5), rng.uniform(0, 2 * np.pi)
+    return size * np.cos(angle), size * np.sin(angle)
+
+
+def _add_bars(rng: np.random.Generator, frames: np.ndarray) -> np.ndarray:
+    """Squeezes frames between bars at two sides: black, or as phones have it, of the same frame, large and blurred."""
+    bar, blurred, upright = int(rng.integers(6, 29)), rng.random() < 0.3, rng.random() < 0.5
+    framed = np.zeros_like(frames)
+    for frame, out in zip(frames, framed, strict=True):
+        inner = (_SENSOR, _SENSOR - 2 * bar) if upright else (_SENSOR - 2 * bar, _SENSOR)
+        window = (slice(bar, -bar), slice(None)) if upright else (slice(None), slice(bar, -bar))
+        if blurred:
+            edge = _SENSOR // 4
+            soft = cv2.GaussianBlur(cv2.resize(frame[edge:-edge, edge:-edge], (edge, edge)), (0, 0), 2)
+            out[:] = cv2.resize(soft, (_SENSOR, _SENSOR))
+        out[window] = cv2.resize(frame, inner, interpolation=cv2.INTER_AREA)
+    return framed
