@@ -4,8 +4,10 @@ The wrapped methods serve under Ray Serve and under a plain grpc.aio server alik
 return: Ray Serve replaces the code of a raised exception by INTERNAL and shows its text to the client.
 """
 
+import asyncio
 import inspect
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import aclosing
 from typing import Any, Protocol, TypeVar
 
 import grpc
@@ -17,7 +19,15 @@ from opentelemetry.trace import SpanKind
 
 from services.runtime.caller import Caller
 from services.runtime.deadline import Deadline
-from services.runtime.errors import INTERNAL_MESSAGE, Internal, Overloaded, ServiceError, Unavailable, grpc_code
+from services.runtime.errors import (
+    INTERNAL_MESSAGE,
+    DeadlineExceeded,
+    Internal,
+    Overloaded,
+    ServiceError,
+    Unavailable,
+    grpc_code,
+)
 from services.runtime.tracing import trace_span
 
 DETAILS_KEY = "grpc-status-details-bin"
@@ -46,6 +56,8 @@ Rpc = Callable[[Any, Any, RpcContext], Awaitable[Any]]
 
 
 Method = Callable[[Any, Any, Caller], Awaitable[Response]]
+StreamMethod = Callable[[Any, Any, Caller], AsyncGenerator[Response]]
+StreamRpc = Callable[[Any, Any, RpcContext], AsyncIterator[Any]]
 
 
 def unary(response_type: type[Response]) -> Callable[[Method[Response]], Rpc]:
@@ -70,6 +82,39 @@ def unary(response_type: type[Response]) -> Callable[[Method[Response]], Rpc]:
         return call
 
     return wrap
+
+
+def streaming(method: StreamMethod[Response]) -> StreamRpc:
+    """Makes a `(self, requests, caller) -> responses` method, an async generator, an RPC that streams both ways.
+
+    Its errors reach the client as status codes, after the responses that came before. It ends at the caller's deadline,
+    which Ray Serve does not hold it to.
+    """
+
+    async def call(self: Any, requests: Any, grpc_context: RpcContext) -> AsyncIterator[Response]:
+        metadata = dict(grpc_context.invocation_metadata())
+        structlog.contextvars.bind_contextvars(request_id=metadata.get(REQUEST_ID_KEY, ""))
+        caller = read_caller(metadata)
+        try:
+            with trace_span(method.__name__, SpanKind.SERVER, metadata):
+                async with aclosing(method(self, requests, caller)) as responses:
+                    while True:
+                        async with asyncio.timeout(caller.deadline.remaining_s() if caller.deadline else None):
+                            response = await anext(responses, None)
+                        if response is None:
+                            return
+                        yield response
+        except TimeoutError:
+            set_error(grpc_context, DeadlineExceeded("the deadline passed before the stream ended"))
+        except ServiceError as error:
+            set_error(grpc_context, error)
+        except Exception:
+            log.exception("rpc failed", rpc=method.__name__)
+            set_error(grpc_context, Internal(INTERNAL_MESSAGE))
+
+    call.__name__, call.__qualname__ = method.__name__, method.__qualname__
+    call.__doc__ = inspect.getdoc(method)
+    return call
 
 
 def read_caller(metadata: Mapping[str, str]) -> Caller:

@@ -9,8 +9,10 @@ from seqserve.video.v1 import video_service_pb2 as pb
 from services.runtime.answer import ModelVersion, Prediction
 
 MAX_CLIPS = 16
+MAX_TOP_K = 1000
+DEFAULT_STEP_S, MIN_STEP_S, MAX_STEP_S = 1.0, 0.1, 3600.0
 
-TopK = Annotated[int, Field(ge=1, le=1000, strict=True, description="Classes to return per clip.")]
+TopK = Annotated[int, Field(ge=1, le=MAX_TOP_K, strict=True, description="Classes to return per clip.")]
 
 
 class ClassifyVideoRequest(BaseModel):
@@ -90,3 +92,21 @@ class ClassifyVideosResponse(BaseModel):
         ]
         model = {"name": response.model.name, "version": response.model.version}
         return {"model": model, "results": results, "cached": cached}
+
+
+class StreamVideoResponse(BaseModel):
+    """Classes of one step of a video, most probable first."""
+
+    start_s: float = Field(description="Where the step begins, in seconds after the first frame.")
+    end_s: float = Field(description="Where it ends.")
+    predictions: list[Prediction]
+    model: ModelVersion
+
+    @classmethod
+    def from_proto(cls, response: pb.StreamVideoResponse) -> dict[str, Any]:
+        return {
+            "start_s": response.start_s,
+            "end_s": response.end_s,
+            "predictions": [{"label": p.label, "probability": p.probability} for p in response.predictions],
+            "model": {"name": response.model.name, "version": response.model.version},
+        }

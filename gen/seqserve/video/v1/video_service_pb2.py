@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from seqserve.model.v1 import model_service_pb2 as seqserve_dot_model_dot_v1_dot_model__service__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%seqserve/video/v1/video_service.proto\x12\x11seqserve.video.v1\x1a%seqserve/model/v1/model_service.proto\"\x17\n\x04\x43lip\x12\x0f\n\x07\x63ontent\x18\x01 \x01(\x0c\"M\n\x14\x43lassifyVideoRequest\x12&\n\x05\x63lips\x18\x01 \x03(\x0b\x32\x17.seqserve.video.v1.Clip\x12\r\n\x05top_k\x18\x02 \x01(\x05\"5\n\x0f\x43lassPrediction\x12\r\n\x05label\x18\x01 \x01(\t\x12\x13\n\x0bprobability\x18\x02 \x01(\x02\"I\n\x0e\x43lipPrediction\x12\x37\n\x0bpredictions\x18\x01 \x03(\x0b\x32\".seqserve.video.v1.ClassPrediction\"{\n\x15\x43lassifyVideoResponse\x12.\n\x05model\x18\x01 \x01(\x0b\x32\x1f.seqserve.model.v1.ModelVersion\x12\x32\n\x07results\x18\x02 \x03(\x0b\x32!.seqserve.video.v1.ClipPrediction\"7\n\x12UploadVideoOptions\x12\r\n\x05top_k\x18\x01 \x01(\x05\x12\x12\n\nsize_bytes\x18\x02 \x01(\x03\"g\n\x12UploadVideoRequest\x12\x38\n\x07options\x18\x01 \x01(\x0b\x32%.seqserve.video.v1.UploadVideoOptionsH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04part\"~\n\x13UploadVideoResponse\x12.\n\x05model\x18\x01 \x01(\x0b\x32\x1f.seqserve.model.v1.ModelVersion\x12\x37\n\x0bpredictions\x18\x02 \x03(\x0b\x32\".seqserve.video.v1.ClassPrediction2\xd2\x01\n\x0cVideoService\x12\x62\n\rClassifyVideo\x12\'.seqserve.video.v1.ClassifyVideoRequest\x1a(.seqserve.video.v1.ClassifyVideoResponse\x12^\n\x0bUploadVideo\x12%.seqserve.video.v1.UploadVideoRequest\x1a&.seqserve.video.v1.UploadVideoResponse(\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%seqserve/video/v1/video_service.proto\x12\x11seqserve.video.v1\x1a%seqserve/model/v1/model_service.proto\"\x17\n\x04\x43lip\x12\x0f\n\x07\x63ontent\x18\x01 \x01(\x0c\"M\n\x14\x43lassifyVideoRequest\x12&\n\x05\x63lips\x18\x01 \x03(\x0b\x32\x17.seqserve.video.v1.Clip\x12\r\n\x05top_k\x18\x02 \x01(\x05\"5\n\x0f\x43lassPrediction\x12\r\n\x05label\x18\x01 \x01(\t\x12\x13\n\x0bprobability\x18\x02 \x01(\x02\"I\n\x0e\x43lipPrediction\x12\x37\n\x0bpredictions\x18\x01 \x03(\x0b\x32\".seqserve.video.v1.ClassPrediction\"{\n\x15\x43lassifyVideoResponse\x12.\n\x05model\x18\x01 \x01(\x0b\x32\x1f.seqserve.model.v1.ModelVersion\x12\x32\n\x07results\x18\x02 \x03(\x0b\x32!.seqserve.video.v1.ClipPrediction\"7\n\x12UploadVideoOptions\x12\r\n\x05top_k\x18\x01 \x01(\x05\x12\x12\n\nsize_bytes\x18\x02 \x01(\x03\"g\n\x12UploadVideoRequest\x12\x38\n\x07options\x18\x01 \x01(\x0b\x32%.seqserve.video.v1.UploadVideoOptionsH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04part\"~\n\x13UploadVideoResponse\x12.\n\x05model\x18\x01 \x01(\x0b\x32\x1f.seqserve.model.v1.ModelVersion\x12\x37\n\x0bpredictions\x18\x02 \x03(\x0b\x32\".seqserve.video.v1.ClassPrediction\"3\n\x12StreamVideoOptions\x12\r\n\x05top_k\x18\x01 \x01(\x05\x12\x0e\n\x06step_s\x18\x02 \x01(\x01\"g\n\x12StreamVideoRequest\x12\x38\n\x07options\x18\x01 \x01(\x0b\x32%.seqserve.video.v1.StreamVideoOptionsH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04part\"\x9e\x01\n\x13StreamVideoResponse\x12.\n\x05model\x18\x01 \x01(\x0b\x32\x1f.seqserve.model.v1.ModelVersion\x12\x0f\n\x07start_s\x18\x02 \x01(\x01\x12\r\n\x05\x65nd_s\x18\x03 \x01(\x01\x12\x37\n\x0bpredictions\x18\x04 \x03(\x0b\x32\".seqserve.video.v1.ClassPrediction2\xb4\x02\n\x0cVideoService\x12\x62\n\rClassifyVideo\x12\'.seqserve.video.v1.ClassifyVideoRequest\x1a(.seqserve.video.v1.ClassifyVideoResponse\x12^\n\x0bUploadVideo\x12%.seqserve.video.v1.UploadVideoRequest\x1a&.seqserve.video.v1.UploadVideoResponse(\x01\x12`\n\x0bStreamVideo\x12%.seqserve.video.v1.StreamVideoRequest\x1a&.seqserve.video.v1.StreamVideoResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -48,6 +48,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_UPLOADVIDEOREQUEST']._serialized_end=618
   _globals['_UPLOADVIDEORESPONSE']._serialized_start=620
   _globals['_UPLOADVIDEORESPONSE']._serialized_end=746
-  _globals['_VIDEOSERVICE']._serialized_start=749
-  _globals['_VIDEOSERVICE']._serialized_end=959
+  _globals['_STREAMVIDEOOPTIONS']._serialized_start=748
+  _globals['_STREAMVIDEOOPTIONS']._serialized_end=799
+  _globals['_STREAMVIDEOREQUEST']._serialized_start=801
+  _globals['_STREAMVIDEOREQUEST']._serialized_end=904
+  _globals['_STREAMVIDEORESPONSE']._serialized_start=907
+  _globals['_STREAMVIDEORESPONSE']._serialized_end=1065
+  _globals['_VIDEOSERVICE']._serialized_start=1068
+  _globals['_VIDEOSERVICE']._serialized_end=1376
 # @@protoc_insertion_point(module_scope)

@@ -66,3 +66,31 @@ class UploadVideoResponse(_message.Message):
     model: _model_service_pb2.ModelVersion
     predictions: _containers.RepeatedCompositeFieldContainer[ClassPrediction]
     def __init__(self, model: _Optional[_Union[_model_service_pb2.ModelVersion, _Mapping]] = ..., predictions: _Optional[_Iterable[_Union[ClassPrediction, _Mapping]]] = ...) -> None: ...
+
+class StreamVideoOptions(_message.Message):
+    __slots__ = ("top_k", "step_s")
+    TOP_K_FIELD_NUMBER: _ClassVar[int]
+    STEP_S_FIELD_NUMBER: _ClassVar[int]
+    top_k: int
+    step_s: float
+    def __init__(self, top_k: _Optional[int] = ..., step_s: _Optional[float] = ...) -> None: ...
+
+class StreamVideoRequest(_message.Message):
+    __slots__ = ("options", "chunk")
+    OPTIONS_FIELD_NUMBER: _ClassVar[int]
+    CHUNK_FIELD_NUMBER: _ClassVar[int]
+    options: StreamVideoOptions
+    chunk: bytes
+    def __init__(self, options: _Optional[_Union[StreamVideoOptions, _Mapping]] = ..., chunk: _Optional[bytes] = ...) -> None: ...
+
+class StreamVideoResponse(_message.Message):
+    __slots__ = ("model", "start_s", "end_s", "predictions")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    START_S_FIELD_NUMBER: _ClassVar[int]
+    END_S_FIELD_NUMBER: _ClassVar[int]
+    PREDICTIONS_FIELD_NUMBER: _ClassVar[int]
+    model: _model_service_pb2.ModelVersion
+    start_s: float
+    end_s: float
+    predictions: _containers.RepeatedCompositeFieldContainer[ClassPrediction]
+    def __init__(self, model: _Optional[_Union[_model_service_pb2.ModelVersion, _Mapping]] = ..., start_s: _Optional[float] = ..., end_s: _Optional[float] = ..., predictions: _Optional[_Iterable[_Union[ClassPrediction, _Mapping]]] = ...) -> None: ...

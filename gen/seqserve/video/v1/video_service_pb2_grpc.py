@@ -45,6 +45,11 @@ class VideoServiceStub:
                 request_serializer=seqserve_dot_video_dot_v1_dot_video__service__pb2.UploadVideoRequest.SerializeToString,
                 response_deserializer=seqserve_dot_video_dot_v1_dot_video__service__pb2.UploadVideoResponse.FromString,
                 _registered_method=True)
+        self.StreamVideo = channel.stream_stream(
+                '/seqserve.video.v1.VideoService/StreamVideo',
+                request_serializer=seqserve_dot_video_dot_v1_dot_video__service__pb2.StreamVideoRequest.SerializeToString,
+                response_deserializer=seqserve_dot_video_dot_v1_dot_video__service__pb2.StreamVideoResponse.FromString,
+                _registered_method=True)
 
 
 class VideoServiceServicer:
@@ -68,6 +73,17 @@ class VideoServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def StreamVideo(self, request_iterator, context):
+        """StreamVideo classifies a video second by second while it arrives in chunks; each answer comes as soon as its part is
+        decoded. A video that is no longer than the model's clip gets one answer, the one that ClassifyVideo gives.
+        INVALID_ARGUMENT: the video cannot be decoded, or a field is out of range. DEADLINE_EXCEEDED: the client was silent,
+        or the stream open, too long. RESOURCE_EXHAUSTED: the video is over the server's size limit, or too many streams are
+        open. An error may follow answers, which hold all the same.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_VideoServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -80,6 +96,11 @@ def add_VideoServiceServicer_to_server(servicer, server):
                     servicer.UploadVideo,
                     request_deserializer=seqserve_dot_video_dot_v1_dot_video__service__pb2.UploadVideoRequest.FromString,
                     response_serializer=seqserve_dot_video_dot_v1_dot_video__service__pb2.UploadVideoResponse.SerializeToString,
+            ),
+            'StreamVideo': grpc.stream_stream_rpc_method_handler(
+                    servicer.StreamVideo,
+                    request_deserializer=seqserve_dot_video_dot_v1_dot_video__service__pb2.StreamVideoRequest.FromString,
+                    response_serializer=seqserve_dot_video_dot_v1_dot_video__service__pb2.StreamVideoResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -137,6 +158,33 @@ class VideoService:
             '/seqserve.video.v1.VideoService/UploadVideo',
             seqserve_dot_video_dot_v1_dot_video__service__pb2.UploadVideoRequest.SerializeToString,
             seqserve_dot_video_dot_v1_dot_video__service__pb2.UploadVideoResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamVideo(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/seqserve.video.v1.VideoService/StreamVideo',
+            seqserve_dot_video_dot_v1_dot_video__service__pb2.StreamVideoRequest.SerializeToString,
+            seqserve_dot_video_dot_v1_dot_video__service__pb2.StreamVideoResponse.FromString,
             options,
             channel_credentials,
             insecure,
