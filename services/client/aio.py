@@ -5,7 +5,7 @@ async with AsyncClient("localhost:8500") as client:
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import date
 from typing import Any, BinaryIO, Self, TypeVar, Unpack
 
@@ -14,12 +14,13 @@ import numpy as np
 from seqserve.sketch.v1 import sketch_service_pb2 as sketch_pb
 from seqserve.video.v1 import video_service_pb2 as video_pb
 
-from services.client import operations, streams, tensors
+from services.client import operations, streams, tensors, video
 from services.client.channel import CACHE_KEY, CallOptions, ClientOptions, make_metadata, open_channel
 from services.client.ending import Ending
 from services.client.errors import to_call_error
+from services.client.file_messages import send_file
 from services.client.operations import ClipSource, Drawing, Operation, Series
-from services.client.results import Classification, Forecast, Outputs
+from services.client.results import Classification, Forecast, Outputs, VideoStep
 from services.client.retry import Attempts, RetryBudget
 from services.client.session import AsyncSketchSession
 
@@ -113,13 +114,25 @@ class AsyncClient:
         ending = Ending(upload)
         try:
             with streams.open_clip(source) as (file, size_bytes):
-                await _send_clip(upload, file, top_k, size_bytes)
+                first = streams.encode_upload_options(top_k, size_bytes)
+                await send_file(upload, file, first, streams.encode_chunk)
             response = await upload
         except grpc.aio.AioRpcError:
             raise to_call_error(await ending.status(), request_id) from None
         finally:
             upload.cancel()
         return streams.decode_upload(response, request_id, await _cache_outcome(upload))
+
+    def stream_video(
+        self, source: ClipSource | BinaryIO, *, top_k: int = 5, step_s: float = 1.0, **call: Unpack[CallOptions]
+    ) -> AsyncIterator[VideoStep]:
+        """Which class is each second of this video? Answers come while it is sent, in order; iterate by `async for`.
+
+        The arguments are those of the blocking client.
+        """
+        request_id, metadata = make_metadata(call, self._options)
+        first = video.encode_options(top_k, step_s)
+        return video.stream_async(self._channel, source, first, self._stream_timeout_s(call), request_id, metadata)
 
     def stream_sketch(
         self,
@@ -168,13 +181,3 @@ class AsyncClient:
 
 async def _cache_outcome(call: Any) -> str:
     return str(dict(await call.trailing_metadata() or ()).get(CACHE_KEY, ""))
-
-
-async def _send_clip(upload: Any, file: BinaryIO, top_k: int, size_bytes: int) -> None:
-    try:
-        await upload.write(streams.encode_upload_options(top_k, size_bytes))
-        while content := await asyncio.to_thread(file.read, streams.CHUNK_BYTES):
-            await upload.write(streams.encode_chunk(content))
-        await upload.done_writing()
-    except (asyncio.InvalidStateError, grpc.aio.AioRpcError):
-        return  # the server has answered already

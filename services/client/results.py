@@ -85,3 +85,20 @@ class SketchUpdate:
     clear_count: int
     confident: bool
     source: Source
+
+
+@dataclass(frozen=True)
+class VideoStep:
+    """The classes of one step of a video.
+
+    Attributes:
+        start_s: where it begins, in seconds after the first frame.
+        end_s: where it ends.
+        predictions: classes by falling probability.
+        source: where it comes from.
+    """
+
+    start_s: float
+    end_s: float
+    predictions: tuple[Prediction, ...]
+    source: Source

@@ -16,7 +16,6 @@ from services.client.results import Classification, SketchUpdate, Source
 
 STREAM_SKETCH = "/seqserve.sketch.v1.SketchService/StreamSketch"
 UPLOAD_VIDEO = "/seqserve.video.v1.VideoService/UploadVideo"
-CHUNK_BYTES = 256 * 2**10
 
 END_STROKE = sketch_pb.StreamSketchRequest(end_stroke=sketch_pb.EndStroke())
 CLEAR = sketch_pb.StreamSketchRequest(clear=sketch_pb.ClearSketch())

@@ -14,11 +14,12 @@ import grpc
 import numpy as np
 from seqserve.video.v1 import video_service_pb2 as video_pb
 
-from services.client import operations, streams, tensors
+from services.client import operations, streams, tensors, video
 from services.client.channel import CACHE_KEY, CallOptions, ClientOptions, make_metadata, open_channel
 from services.client.errors import to_call_error
+from services.client.file_messages import FileMessages
 from services.client.operations import ClipSource, Drawing, Operation, Series
-from services.client.results import Classification, Forecast, Outputs
+from services.client.results import Classification, Forecast, Outputs, VideoStep
 from services.client.retry import Attempts, RetryBudget
 from services.client.session import SketchSession
 
@@ -112,7 +113,7 @@ class Client:
             streams.UPLOAD_VIDEO, video_pb.UploadVideoRequest.SerializeToString, video_pb.UploadVideoResponse.FromString
         )
         with streams.open_clip(source) as (file, size_bytes):
-            messages = _Upload(file, top_k, size_bytes)
+            messages = FileMessages(file, streams.encode_upload_options(top_k, size_bytes), streams.encode_chunk)
             try:
                 response, done = rpc.with_call(messages, timeout=self._stream_timeout_s(call), metadata=metadata)
             except grpc.RpcError as error:
@@ -120,6 +121,24 @@ class Client:
             finally:
                 messages.close()
         return streams.decode_upload(response, request_id, _cache_outcome(done))
+
+    def stream_video(
+        self, source: ClipSource | BinaryIO, *, top_k: int = 5, step_s: float = 1.0, **call: Unpack[CallOptions]
+    ) -> Iterator[VideoStep]:
+        """Which class is each second of this video? Answers come while it is sent, in order.
+
+        for step in client.stream_video("holiday.mp4"):
+            print(step.start_s, step.predictions[0].label)
+
+        Args:
+            source: bytes of a video file, its path, or a file that is read on.
+            top_k: classes per answer.
+            step_s: seconds from one answer to the next.
+            call: as in every call; `timeout_s` is the time of the whole stream.
+        """
+        request_id, metadata = make_metadata(call, self._options)
+        first = video.encode_options(top_k, step_s)
+        return video.stream(self._channel, source, first, self._stream_timeout_s(call), request_id, metadata)
 
     def stream_sketch(
         self,
@@ -166,30 +185,3 @@ class Client:
 
 def _cache_outcome(call: grpc.Call) -> str:
     return str(dict(call.trailing_metadata() or ()).get(CACHE_KEY, ""))
-
-
-class _Upload(Iterator[video_pb.UploadVideoRequest]):
-    """Messages of an upload, which gRPC takes in a thread of its own; keeps the error of a file that fails."""
-
-    def __init__(self, file: BinaryIO, top_k: int, size_bytes: int) -> None:
-        self._file: BinaryIO | None = file
-        self._first: video_pb.UploadVideoRequest | None = streams.encode_upload_options(top_k, size_bytes)
-        self.error: Exception | None = None
-
-    def __next__(self) -> video_pb.UploadVideoRequest:
-        if self._first:
-            first, self._first = self._first, None
-            return first
-        try:
-            content = self._file.read(streams.CHUNK_BYTES) if self._file else b""
-        except Exception as error:
-            if self._file:
-                self.error = error
-                raise
-            content = b""  # closed under its reader, because the server has answered already
-        if not content:
-            raise StopIteration
-        return streams.encode_chunk(content)
-
-    def close(self) -> None:
-        self._file = None

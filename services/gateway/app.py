@@ -18,12 +18,27 @@ from services.gateway.playground import router as playground_router
 from services.gateway.protection.gate import Gate, open_gate
 from services.gateway.routes import MEMORABLE, router
 from services.gateway.settings import GatewaySettings
+from services.gateway.streams.admission import StreamAdmission, open_admission
+from services.gateway.streams.video_route import STREAM_PATH
+from services.gateway.streams.video_route import router as video_router
 from services.gateway.tfserving.rest import router as tfserving_router
 from services.runtime.errors import ServiceError
 
 
-def build_app(inference: Inference, settings: GatewaySettings, gate: Gate | None = None) -> FastAPI:
-    """Builds the application; without a gate, everybody comes in."""
+def build_app(
+    inference: Inference,
+    settings: GatewaySettings,
+    gate: Gate | None = None,
+    admission: StreamAdmission | None = None,
+) -> FastAPI:
+    """Builds the application.
+
+    Args:
+        inference: the middle.
+        settings: the gateway's.
+        gate: decides who comes in; everybody without one.
+        admission: lets streams in, which both doors count together; one of its own where it is left out.
+    """
     app = FastAPIOffline(  # its /docs loads nothing from the internet
         title="seqserve",
         summary="Inference for sequence models: sketches, daily series, video clips.",
@@ -32,7 +47,9 @@ def build_app(inference: Inference, settings: GatewaySettings, gate: Gate | None
     app.state.inference = inference
     app.state.catalogue = Catalogue(inference, settings.model_control, settings.load_timeout_s)
     app.state.settings = settings
+    app.state.admission = admission or open_admission(settings)
     app.include_router(router)
+    app.include_router(video_router)
     app.include_router(overview_router)
     app.include_router(playground_router)
     app.include_router(oip_router)
@@ -44,6 +61,8 @@ def build_app(inference: Inference, settings: GatewaySettings, gate: Gate | None
     app.add_exception_handler(HTTPException, on_http_error)
     app.add_exception_handler(Exception, on_unexpected)
     app.add_middleware(ReplyMiddleware, inference=inference, endpoints=MEMORABLE)
-    app.add_middleware(BodyLimitMiddleware, max_bytes=settings.max_request_bytes)
+    app.add_middleware(
+        BodyLimitMiddleware, max_bytes=settings.max_request_bytes, by_path={STREAM_PATH: settings.max_stream_bytes}
+    )
     app.add_middleware(RequestMiddleware, entry=Entry(settings.request_timeout_s, gate or open_gate()))
     return app

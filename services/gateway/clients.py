@@ -2,28 +2,21 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import grpc
 import structlog
-from google.rpc import error_details_pb2, status_pb2
 from opentelemetry.trace import SpanKind
 from seqserve.model.v1 import model_service_pb2 as model_pb
 
+from services.client.ending import Ending
 from services.gateway.breaker import Breaker
 from services.gateway.metrics import READY
-from services.runtime.errors import (
-    INTERNAL_MESSAGE,
-    DeadlineExceeded,
-    FailedPrecondition,
-    Internal,
-    InvalidInput,
-    NotFound,
-    Overloaded,
-    ServiceError,
-    Unavailable,
-)
-from services.runtime.rpc import DETAILS_KEY, ERROR_DOMAIN, REQUEST_ID_KEY, TIMEOUT_KEY, VERSION_KEY
+from services.gateway.service_errors import to_service_error
+from services.runtime.errors import ServiceError, Unavailable
+from services.runtime.rpc import REQUEST_ID_KEY, TIMEOUT_KEY, VERSION_KEY
 from services.runtime.tracing import trace_metadata, trace_span
 
 DESCRIBE = "/seqserve.model.v1.ModelService/DescribeModels"
@@ -47,12 +40,6 @@ RETRY_POLICY = {
         },
     ],
     "retryThrottling": {"maxTokens": 100, "tokenRatio": 0.1},
-}
-
-OWN_WORDS: dict[grpc.StatusCode, type[ServiceError]] = {
-    grpc.StatusCode.INVALID_ARGUMENT: InvalidInput,
-    grpc.StatusCode.NOT_FOUND: NotFound,
-    grpc.StatusCode.FAILED_PRECONDITION: FailedPrecondition,
 }
 
 log = structlog.get_logger(__name__)
@@ -99,27 +86,64 @@ class ServiceClient:
         Raises:
             ServiceError: the error that the service answered with, or that its absence means.
         """
-        if method != DESCRIBE and not self.breaker.allows():
-            retry_after_s = self.breaker.retry_after_s
-            raise Unavailable(f"the {self.name} service is not available", retry_after_s=retry_after_s)
+        if method != DESCRIBE:
+            self._check_breaker()
         rpc = self.channel.unary_unary(method)
-        metadata = (
-            ("application", self.name),
-            (REQUEST_ID_KEY, request_id),
-            (TIMEOUT_KEY, str(int(timeout_s * 1000))),
-            *([(VERSION_KEY, version)] if version else []),
-        )
         try:
             with trace_span(f"call {self.name}", SpanKind.CLIENT):
-                answer: bytes = await rpc(request, timeout=timeout_s, metadata=(*metadata, *trace_metadata()))
+                metadata = self._metadata(timeout_s, request_id, version)
+                answer: bytes = await rpc(request, timeout=timeout_s, metadata=metadata)
         except grpc.aio.AioRpcError as error:
             self._learn(error.code(), timeout_s)
-            raise _to_service_error(error, self.name) from None
+            raise to_service_error(error, self.name) from None
         except BaseException:
             self.breaker.released()
             raise
         self.breaker.succeeded()
         return answer
+
+    @asynccontextmanager
+    async def stream(
+        self, method: str, timeout_s: float, request_id: str, version: str = ""
+    ) -> AsyncIterator[grpc.aio.StreamStreamCall]:
+        """Runs its body with one RPC that streams serialized messages both ways; the arguments are those of `call`.
+
+        Raises:
+            ServiceError: the error that the service ended the stream with, or that its absence means.
+        """
+        self._check_breaker()
+        with trace_span(f"call {self.name}", SpanKind.CLIENT):
+            metadata = self._metadata(timeout_s, request_id, version)
+            rpc = self.channel.stream_stream(method)(timeout=timeout_s, metadata=metadata)
+            ending = Ending(rpc)
+            try:
+                yield rpc
+            except grpc.aio.AioRpcError:
+                error = await ending.status()
+                self._learn(error.code(), 0.0)  # a long stream is no sign of a slow service
+                if error.code() is grpc.StatusCode.OK:  # only a write failed
+                    return
+                raise to_service_error(error, self.name) from None
+            except BaseException:
+                self.breaker.released()
+                raise
+            finally:
+                rpc.cancel()
+        self.breaker.succeeded()
+
+    def _check_breaker(self) -> None:
+        if not self.breaker.allows():
+            retry_after_s = self.breaker.retry_after_s
+            raise Unavailable(f"the {self.name} service is not available", retry_after_s=retry_after_s)
+
+    def _metadata(self, timeout_s: float, request_id: str, version: str) -> tuple[tuple[str, str], ...]:
+        return (
+            ("application", self.name),
+            (REQUEST_ID_KEY, request_id),
+            (TIMEOUT_KEY, str(int(timeout_s * 1000))),
+            *([(VERSION_KEY, version)] if version else []),
+            *trace_metadata(),
+        )
 
     def _learn(self, code: grpc.StatusCode, timeout_s: float) -> None:
         """What a failure says of the service: a short deadline that passed says nothing."""
@@ -169,37 +193,3 @@ def open_client(name: str, target: str, max_message_bytes: int, needs: str = "")
         ("grpc.use_local_subchannel_pool", 1),
     ]
     return ServiceClient(name, grpc.aio.insecure_channel(target, options=options), needs=needs)
-
-
-def _to_service_error(error: grpc.aio.AioRpcError, service: str) -> ServiceError:
-    """What a failed call means. Only text that our own services wrote reaches the client."""
-    field_name, message, retry_after_s, ours = _read_details(error)
-    code = error.code()
-    if ours and code in OWN_WORDS:
-        return OWN_WORDS[code](message, field_name)
-    if code is grpc.StatusCode.DEADLINE_EXCEEDED:
-        return DeadlineExceeded(f"the {service} service did not answer in time")
-    if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
-        return Overloaded(f"the {service} service is at its limit; try again later", retry_after_s=retry_after_s)
-    if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.NOT_FOUND):
-        return Unavailable(f"the {service} service is not available")
-    log.error("service failed", service_name=service, code=code.name, details=(error.details() or "")[:500])
-    return Internal(INTERNAL_MESSAGE)
-
-
-def _read_details(error: grpc.aio.AioRpcError) -> tuple[str, str, float, bool]:
-    """Field, message, seconds until a retry, and whether the details carry our domain."""
-    raw = dict(error.trailing_metadata() or ()).get(DETAILS_KEY)
-    if not isinstance(raw, bytes):
-        return "", "", 0.0, False
-    status = status_pb2.Status.FromString(raw)
-    info, bad_request = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
-    retry = error_details_pb2.RetryInfo()
-    for detail in status.details:
-        _ = detail.Unpack(info) or detail.Unpack(bad_request) or detail.Unpack(retry)
-    retry_after_s = retry.retry_delay.seconds + retry.retry_delay.nanos / 1e9
-    field_name, message = "", status.message
-    if bad_request.field_violations:
-        violation = bad_request.field_violations[0]
-        field_name, message = violation.field, violation.description
-    return field_name, message, retry_after_s, info.domain == ERROR_DOMAIN

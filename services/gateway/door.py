@@ -95,6 +95,7 @@ class Door:
         method: str,
         request_type: type[Request],
         handle: Callable[[AsyncIterable[Request], Call, Callable[[Message], Awaitable[None]]], Awaitable[None]],
+        timeout_s: float | None = None,
     ) -> grpc.RpcMethodHandler:
         """One RPC that streams both ways.
 
@@ -102,13 +103,14 @@ class Door:
             method: full gRPC method path.
             request_type: message that comes in.
             handle: takes the messages, the call, and the way to send one.
+            timeout_s: longest time that the call may take; that of every call where it is left out.
         """
 
         async def serve(stream: AsyncIterable[bytes], context: grpc.aio.ServicerContext) -> None:
             async def write(message: Message) -> None:
                 await context.write(message.SerializeToString())
 
-            async with self._visit(context, method) as visit, self._admit(visit) as call:
+            async with self._visit(context, method, timeout_s) as visit, self._admit(visit) as call:
                 await _greet(context, call)
                 await handle(read_messages(request_type, stream), call, write)
                 _tell(context, call, "")
@@ -126,10 +128,12 @@ class Door:
         return grpc.unary_unary_rpc_method_handler(serve)
 
     @asynccontextmanager
-    async def _visit(self, context: grpc.aio.ServicerContext, method: str) -> AsyncIterator[Visit]:
+    async def _visit(
+        self, context: grpc.aio.ServicerContext, method: str, timeout_s: float | None = None
+    ) -> AsyncIterator[Visit]:
         """One RPC of any kind; an error that its body raises becomes the RPC's status and goes no further."""
         headers = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
-        with self._entry.visit("grpc", method, headers, context.time_remaining()) as visit:
+        with self._entry.visit("grpc", method, headers, context.time_remaining(), timeout_s) as visit:
             visit.code = grpc.StatusCode.OK.name
             try:
                 yield visit

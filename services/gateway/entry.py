@@ -74,7 +74,12 @@ class Entry:
 
     @contextmanager
     def visit(
-        self, door: DoorName, method: str, headers: Mapping[str, str], remaining_s: float | None = None
+        self,
+        door: DoorName,
+        method: str,
+        headers: Mapping[str, str],
+        remaining_s: float | None = None,
+        timeout_s: float | None = None,
     ) -> Iterator[Visit]:
         """Lets one request in; when its body ends, what became of it is measured and logged.
 
@@ -83,9 +88,11 @@ class Entry:
             method: as `Visit.method`, as far as it is known yet.
             headers: what came with it, by lower-case name.
             remaining_s: time that the transport gives it; None if it does not say.
+            timeout_s: longest time that it may take; that of every request where it is left out.
         """
         started_s = time.perf_counter()
-        visit = Visit(self._read_call(headers, remaining_s), headers, method, "")
+        limit_s = self.timeout_s if timeout_s is None else timeout_s
+        visit = Visit(_read_call(headers, remaining_s, limit_s), headers, method, "")
         structlog.contextvars.bind_contextvars(request_id=visit.call.request_id)  # each request is a task of its own
         with trace_span(method, SpanKind.SERVER, headers) as span:
             try:
@@ -98,17 +105,29 @@ class Entry:
                     span.set_attributes({f"seqserve.{name}": value for name, value in told.items()})
                     span.set_attribute("seqserve.request_id", visit.call.request_id)
 
-    def _read_call(self, headers: Mapping[str, str], remaining_s: float | None) -> Call:
-        sent = headers.get(REQUEST_ID_KEY, "")
-        asked_ms = headers.get(TIMEOUT_KEY, "")
-        timeout_s = self.timeout_s if remaining_s is None else min(self.timeout_s, remaining_s)
-        if asked_ms and TIMEOUT_FORMAT.fullmatch(asked_ms):
-            timeout_s = min(timeout_s, int(asked_ms) / 1000)
-        return Call(
-            request_id=sent if sent and REQUEST_ID_FORMAT.fullmatch(sent) else os.urandom(16).hex(),
-            deadline=Deadline.after(timeout_s),
-            caching=_read_caching(headers.get("cache-control", "")),
-        )
+
+def read_deadline(headers: Mapping[str, str], remaining_s: float | None, limit_s: float) -> Deadline:
+    """When a client stops waiting.
+
+    Args:
+        headers: what came with its request, by lower-case name.
+        remaining_s: time that the transport gives it; None if it does not say.
+        limit_s: longest time that the request may take.
+    """
+    asked_ms = headers.get(TIMEOUT_KEY, "")
+    timeout_s = limit_s if remaining_s is None else min(limit_s, remaining_s)
+    if asked_ms and TIMEOUT_FORMAT.fullmatch(asked_ms):
+        timeout_s = min(timeout_s, int(asked_ms) / 1000)
+    return Deadline.after(timeout_s)
+
+
+def _read_call(headers: Mapping[str, str], remaining_s: float | None, limit_s: float) -> Call:
+    sent = headers.get(REQUEST_ID_KEY, "")
+    return Call(
+        request_id=sent if sent and REQUEST_ID_FORMAT.fullmatch(sent) else os.urandom(16).hex(),
+        deadline=read_deadline(headers, remaining_s, limit_s),
+        caching=_read_caching(headers.get("cache-control", "")),
+    )
 
 
 _duration_of = lru_cache(REQUESTS.labels)  # to find a child again takes as long as to observe

@@ -37,8 +37,7 @@ async def on_service_error(request: Request, error: Exception) -> JSONResponse:
     if request.url.path.startswith(FOREIGN_PATHS):
         response = JSONResponse({"error": str(error)}, status_code=http_status(error).value)
     else:
-        field = _name_as_sent(request, error.field)
-        response = _respond(request, http_status(error).value, grpc_code(error).name, error.message, field)
+        response = JSONResponse(describe_failure(request, error), status_code=http_status(error).value)
     response.headers.update(hints_of(error))
     return response
 
@@ -50,8 +49,16 @@ def hints_of(error: ServiceError) -> dict[str, str]:
     return {"www-authenticate": "Bearer"} if isinstance(error, Unauthenticated) else {}
 
 
+def describe_failure(request: Request, error: ServiceError) -> dict[str, Any]:
+    """The body that tells of an error."""
+    field = _name_as_sent(request, error.field)
+    return _describe(request, http_status(error).value, grpc_code(error).name, error.message, field)
+
+
 def _name_as_sent(request: Request, field: str) -> str:
     """The field by the name it has in this request: `:classify` takes one item, where services see a list."""
+    if request.url.path.endswith(":stream"):
+        return "body" if field == "chunk" else field.removeprefix("options.")
     if not request.url.path.endswith(":classify"):
         return field
     field = ONLY_ITEM.sub("", field)
@@ -73,7 +80,8 @@ async def on_http_error(request: Request, error: Exception) -> JSONResponse:
     message = f"{request.method} {request.url.path}: {error.detail}"
     if request.url.path.startswith(FOREIGN_PATHS):
         return JSONResponse({"error": message}, error.status_code, error.headers)
-    response = _respond(request, error.status_code, HTTP_ONLY.get(error.status_code, "INVALID_ARGUMENT"), message, "")
+    name = HTTP_ONLY.get(error.status_code, "INVALID_ARGUMENT")
+    response = JSONResponse(_describe(request, error.status_code, name, message, ""), status_code=error.status_code)
     response.headers.update(error.headers or {})
     return response
 
@@ -84,7 +92,7 @@ async def on_unexpected(request: Request, error: Exception) -> JSONResponse:
     return await on_service_error(request, Internal(INTERNAL_MESSAGE))
 
 
-def _respond(request: Request, status: int, name: str, message: str, field: str) -> JSONResponse:
+def _describe(request: Request, status: int, name: str, message: str, field: str) -> dict[str, Any]:
     body: dict[str, Any] = {
         "code": status,
         "status": name,
@@ -93,4 +101,4 @@ def _respond(request: Request, status: int, name: str, message: str, field: str)
     }
     if field:
         body["details"] = [{"field": field, "description": message}]
-    return JSONResponse({"error": body}, status_code=status)
+    return {"error": body}

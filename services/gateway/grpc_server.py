@@ -16,7 +16,7 @@ from services.gateway.oip.grpc_service import InferenceService
 from services.gateway.protection.gate import Gate, open_gate
 from services.gateway.protection.tls import read_tls
 from services.gateway.settings import GatewaySettings
-from services.gateway.streams.admission import StreamAdmission
+from services.gateway.streams.admission import StreamAdmission, open_admission
 from services.gateway.tfserving.grpc_service import make_tfserving_handlers
 from services.gateway.typed import SERVICE_NAMES, make_typed_handlers
 
@@ -28,6 +28,7 @@ def build_grpc_server(
     settings: GatewaySettings,
     gate: Gate | None = None,
     closing: asyncio.Event | None = None,
+    admission: StreamAdmission | None = None,
 ) -> tuple[grpc.aio.Server, health.aio.HealthServicer]:
     """Builds the server, bound to its port.
 
@@ -36,6 +37,7 @@ def build_grpc_server(
         settings: the gateway's.
         gate: decides who comes in; everybody without one.
         closing: once it is set, calls are refused.
+        admission: lets streams in, which both doors count together; one of its own where it is left out.
 
     Raises:
         ValueError: a file of the TLS settings is wrong.
@@ -48,11 +50,11 @@ def build_grpc_server(
     ]
     server = grpc.aio.server(options=options)
     door = Door(inference, Entry(settings.request_timeout_s, gate or open_gate()), closing)
-    admission = StreamAdmission(settings.max_streams, settings.stream_idle_timeout_s, settings.stream_lifetime_s)
+    admission = admission or open_admission(settings)
     catalogue = Catalogue(inference, settings.model_control, settings.load_timeout_s)
     server.add_generic_rpc_handlers(
         [
-            *make_typed_handlers(door, inference, admission, settings.max_request_bytes),
+            *make_typed_handlers(door, inference, admission, settings.max_request_bytes, settings.max_stream_bytes),
             ModelServicer(catalogue).handlers(door),
             InferenceService(catalogue, admission).handlers(door),
             *make_tfserving_handlers(door, catalogue, settings.max_request_bytes),

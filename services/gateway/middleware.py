@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -149,10 +150,17 @@ def _reply_headers(body: bytes) -> list[tuple[bytes, bytes]]:
 class BodyLimitMiddleware:
     """Stops reading a body that is over the limit, whether it declares its length or not."""
 
-    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
-        """Wraps an ASGI application."""
+    def __init__(self, app: ASGIApp, max_bytes: int, by_path: Mapping[str, int] = MappingProxyType({})) -> None:
+        """Wraps an ASGI application.
+
+        Args:
+            app: reads the bodies.
+            max_bytes: how large one may be.
+            by_path: how large it may be where that is another size.
+        """
         self._app = app
         self._max_bytes = max_bytes
+        self._by_path = by_path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handles one connection."""
@@ -160,12 +168,13 @@ class BodyLimitMiddleware:
             await self._app(scope, receive, send)
             return
         declared = Headers(scope=scope).get("content-length", "0")
+        most = self._by_path.get(scope["path"], self._max_bytes)
         seen = 0
 
         def check(size: int) -> None:
-            if size > self._max_bytes:
+            if size > most:
                 # FastAPI lets only this exception out of its body parser.
-                raise HTTPException(413, f"more than {self._max_bytes} bytes; at most {self._max_bytes}")
+                raise HTTPException(413, f"more than {most} bytes; at most {most}")
 
         async def receive_limited() -> Message:
             nonlocal seen

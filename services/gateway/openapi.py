@@ -84,6 +84,14 @@ JSON_CLIP = _json_of(ClassifyVideoRequest, {"content": TINY_GIF, "top_k": 3})
 CLIP = _body(_form_of(FILE) | JSON_CLIP)
 CLIPS = _body(_form_of({"type": "array", "items": FILE, "minItems": 1, "maxItems": MAX_CLIPS}) | JSON_CLIP)
 
+VIDEO = _body({kind: {"schema": FILE} for kind in ("application/octet-stream", "video/mp4")})
+VIDEO_LINES: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "One line of JSON per step of the video, and a last one with `error` where it could not go on",
+        "content": {"application/x-ndjson": {"schema": {"type": "string"}}},
+    }
+}
+
 ERRORS = {
     400: "A field is missing or wrong; the message names it, its value and the limit",
     401: "No API key, or one that is not known",

@@ -14,6 +14,7 @@ from services.gateway.grpc_server import build_grpc_server, report_health
 from services.gateway.middle import open_middle
 from services.gateway.protection.tls import read_tls
 from services.gateway.settings import GatewaySettings
+from services.gateway.streams.admission import open_admission
 from services.runtime.telemetry import configure_logging
 from services.runtime.tracing import configure_tracing, end_tracing
 
@@ -39,10 +40,11 @@ async def _serve(settings: GatewaySettings) -> None:
     tls = read_tls(settings.tls_certificate, settings.tls_key, settings.tls_client_ca)
     async with open_middle(settings) as (inference, gate):
         closing = asyncio.Event()
-        grpc_server, health_servicer = build_grpc_server(inference, settings, gate, closing)
+        admission = open_admission(settings)
+        grpc_server, health_servicer = build_grpc_server(inference, settings, gate, closing, admission)
         await grpc_server.start()
         health_task = asyncio.create_task(report_health(inference, health_servicer))
-        app = build_app(inference, settings, gate)
+        app = build_app(inference, settings, gate, admission)
         config = uvicorn.Config(
             app,
             log_config=None,

@@ -21,6 +21,7 @@ class GatewaySettings(BaseSettings):
         cache_local_ttl_s: seconds that it keeps one.
         request_timeout_s: longest wait for an answer; a client's shorter deadline goes before.
         max_request_bytes: largest request body, message or uploaded clip.
+        max_stream_bytes: largest video that is classified second by second while it arrives.
         max_streams: streams and uploads that may be open at the same time.
         stream_idle_timeout_s: longest time between two messages of a stream's client.
         stream_lifetime_s: longest time that a stream may be open.
@@ -60,6 +61,7 @@ class GatewaySettings(BaseSettings):
     cache_local_ttl_s: float = Field(60, gt=0)
     request_timeout_s: float = Field(30, gt=0)
     max_request_bytes: int = Field(32 * 2**20, ge=1024)
+    max_stream_bytes: int = Field(2**30, ge=1024, le=2**30)  # the video service has that limit itself
     max_streams: int = Field(256, ge=1)
     stream_idle_timeout_s: float = Field(60, gt=0)
     stream_lifetime_s: float = Field(600, gt=0)

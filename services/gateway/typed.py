@@ -1,6 +1,7 @@
 """The typed services on the gRPC door."""
 
 from collections.abc import AsyncIterable, Awaitable, Callable
+from contextlib import aclosing
 
 import grpc
 from google.protobuf.message import Message
@@ -16,6 +17,7 @@ from services.gateway.inference import Inference
 from services.gateway.streams.admission import StreamAdmission
 from services.gateway.streams.sketch import STREAM_SKETCH, SketchStream
 from services.gateway.streams.upload import UPLOAD_VIDEO, classify_upload
+from services.gateway.streams.video import STREAM_VIDEO, stream_video
 from services.sketch.schema import ClassifySketchesRequest
 from services.video.schema import ClassifyVideosRequest
 
@@ -27,9 +29,17 @@ SERVICE_NAMES = {
 
 
 def make_typed_handlers(
-    door: Door, inference: Inference, admission: StreamAdmission, max_request_bytes: int
+    door: Door, inference: Inference, admission: StreamAdmission, max_request_bytes: int, max_stream_bytes: int
 ) -> list[grpc.GenericRpcHandler]:
-    """The handlers of the three services."""
+    """The handlers of the three services.
+
+    Args:
+        door: lets calls in.
+        inference: the middle.
+        admission: lets streams in.
+        max_request_bytes: largest clip of an upload.
+        max_stream_bytes: largest video that is classified second by second.
+    """
 
     async def stream_sketch(
         requests: AsyncIterable[sketch_pb.StreamSketchRequest], call: Call, write: Callable[[Message], Awaitable[None]]
@@ -44,6 +54,16 @@ def make_typed_handlers(
             answer = await classify_upload(admission.receive(requests), max_request_bytes, inference, call)
         return answer.response, answer.cache
 
+    async def answer_video(
+        requests: AsyncIterable[video_pb.StreamVideoRequest], call: Call, write: Callable[[Message], Awaitable[None]]
+    ) -> None:
+        async with (
+            admission.admit(STREAM_VIDEO),
+            aclosing(stream_video(admission.receive(requests), max_stream_bytes, inference, call)) as answers,
+        ):
+            async for answer in answers:
+                await write(answer)
+
     methods = {
         "sketch": {
             "ClassifySketch": door.typed(
@@ -57,6 +77,9 @@ def make_typed_handlers(
                 CLASSIFY_VIDEO, video_pb.ClassifyVideoRequest, ClassifyVideosRequest.from_proto
             ),
             "UploadVideo": door.upload(UPLOAD_VIDEO, video_pb.UploadVideoRequest, upload_video),
+            "StreamVideo": door.stream(
+                STREAM_VIDEO, video_pb.StreamVideoRequest, answer_video, timeout_s=admission.lifetime_s
+            ),
         },
     }
     return [grpc.method_handlers_generic_handler(SERVICE_NAMES[name], rpcs) for name, rpcs in methods.items()]

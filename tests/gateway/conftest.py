@@ -30,10 +30,11 @@ from services.gateway.grpc_server import build_grpc_server
 from services.gateway.inference import Inference
 from services.gateway.middle import open_middle
 from services.gateway.settings import GatewaySettings
+from services.gateway.streams.admission import open_admission
 from services.platform.ray_cluster import free_port
 from services.platform.redis_server import start_redis
 from services.runtime.errors import InvalidInput, NotFound, ServiceError
-from services.runtime.rpc import unary
+from services.runtime.rpc import streaming, unary
 from services.runtime.tensors import to_arrays, to_tensor
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -118,6 +119,23 @@ class FakeServing(
             for clip in request.clips
         ]
         return video_pb.ClassifyVideoResponse(model=self._named("video", caller), results=results)
+
+    @streaming
+    async def StreamVideo(self, requests, caller):
+        """Answers each chunk with the bytes so far; refuses one that is "no video"."""
+        size = seconds = 0
+        async for request in requests:
+            if request.WhichOneof("part") == "options":
+                self.requests.append(request)
+                continue
+            await self._enter("StreamVideo", 1, request)
+            if request.chunk == b"no video":
+                raise InvalidInput("not a video", "chunk")
+            size += len(request.chunk)
+            best = video_pb.ClassPrediction(label=f"{size} bytes", probability=0.9)
+            model = self._named("video", caller)
+            yield video_pb.StreamVideoResponse(model=model, start_s=seconds, end_s=seconds + 1, predictions=[best])
+            seconds += 1
 
     @unary(model_pb.InferResponse)
     async def Infer(self, request, caller):
@@ -238,11 +256,11 @@ async def run_gateway(serving, **settings):
     async with open_middle(chosen) as (inference, gate):
         for client in inference.clients.values():
             await client.refresh()
-        grpc_server, _ = build_grpc_server(inference, chosen, gate)
+        admission = open_admission(chosen)
+        grpc_server, _ = build_grpc_server(inference, chosen, gate, admission=admission)
         await grpc_server.start()
-        web = uvicorn.Server(
-            uvicorn.Config(build_app(inference, chosen, gate), port=chosen.rest_port, log_config=None, access_log=False)
-        )
+        rest_app = build_app(inference, chosen, gate, admission)
+        web = uvicorn.Server(uvicorn.Config(rest_app, port=chosen.rest_port, log_config=None, access_log=False))
         serving_web = asyncio.create_task(web.serve())
         while not web.started:
             await asyncio.sleep(0.01)

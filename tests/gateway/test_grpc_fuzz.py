@@ -26,6 +26,7 @@ from services.gateway.model_servicer import DESCRIBE_MODELS
 from services.gateway.oip.grpc_service import OPERATIONS, SERVICE
 from services.gateway.streams.sketch import STREAM_SKETCH
 from services.gateway.streams.upload import UPLOAD_VIDEO
+from services.gateway.streams.video import STREAM_VIDEO
 
 TFS, TFS_MODELS = "/tensorflow.serving.PredictionService", "/tensorflow.serving.ModelService"
 UNARY = {
@@ -48,6 +49,7 @@ UNARY = {
 STREAMS = {
     STREAM_SKETCH: sketch_pb.StreamSketchRequest,
     UPLOAD_VIDEO: video_pb.UploadVideoRequest,
+    STREAM_VIDEO: video_pb.StreamVideoRequest,
     f"/{SERVICE}/ModelStreamInfer": inference_pb2.ModelInferRequest,
 }
 OUR_FAULT = {grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN, grpc.StatusCode.UNAVAILABLE}

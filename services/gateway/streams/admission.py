@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from services.gateway.metrics import OPEN_STREAMS
+from services.gateway.settings import GatewaySettings
 from services.runtime.errors import DeadlineExceeded, Overloaded
 
 RETRY_AFTER_S = 1.0
@@ -69,3 +70,8 @@ class StreamAdmission:
             except TimeoutError:
                 raise DeadlineExceeded(f"no message for {self.idle_timeout_s:g} s; at most that") from None
             yield request
+
+
+def open_admission(settings: GatewaySettings) -> StreamAdmission:
+    """Admission as the settings want it; nothing is open yet."""
+    return StreamAdmission(settings.max_streams, settings.stream_idle_timeout_s, settings.stream_lifetime_s)
