@@ -8,6 +8,7 @@ from heapq import heappop, heappush
 
 import av
 from av.container import InputContainer
+from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from services.runtime.errors import InvalidInput
@@ -106,12 +107,13 @@ def _read(
     window = SlidingWindow(options, step_s, time_base, limits.max_fps, field)
     first = last = duration = 0
     is_empty = True
-    for time, frame in _decode(container, stream, spool, field):
+    scaler = VideoReformatter()
+    for time, frame, is_spoiled in _decode(container, stream, spool, field):
         first, last, duration, is_empty = first if not is_empty else time, time, frame.duration or 0, False
         seconds = (last - first) * float(time_base)
         if seconds > limits.max_seconds:
             raise InvalidInput(f"the video is {seconds:.0f} s long or more; at most {limits.max_seconds:g}", field)
-        yield from window.push(time, _to_rgb(frame, options))
+        yield from window.push(time, None if is_spoiled else _to_rgb(frame, options, scaler))
     if is_empty:
         raise InvalidInput("the video has 0 frames; at least 1", field)
     yield from window.finish(max(duration, 0) * float(time_base))
@@ -119,12 +121,13 @@ def _read(
 
 def _decode(
     container: InputContainer, stream: VideoStream, spool: Spool, field: str
-) -> Iterator[tuple[int, av.VideoFrame]]:
-    """Frames and when they are shown, in units of the time base."""
+) -> Iterator[tuple[int, av.VideoFrame, bool]]:
+    """Frames, when they are shown in units of the time base, and whether they are spoiled."""
     promised, packets = count_promised(container, stream), 0
     # AVI keeps no presentation times; where frames are decoded out of order, those that FFmpeg makes up may be wrong.
     is_counted = container.format.name == "avi" and stream.codec_context.has_b_frames
     coming: list[int] = []
+    is_spoiled = False
     for packet in container.demux(stream):
         spool.check()
         shown = packet.pts if packet.pts is not None else packet.dts
@@ -135,10 +138,8 @@ def _decode(
             time = heappop(coming) if coming else frame.pts if frame.pts is not None else frame.dts
             if time is None:
                 continue
-            if frame.is_corrupt:
-                second = float(time * (stream.time_base or 1))
-                raise InvalidInput(f"damaged: the frame at {second:.2f} s cannot be decoded", field)
-            yield time, frame
+            is_spoiled = frame.is_corrupt or (is_spoiled and not frame.key_frame)  # frames are made from earlier ones
+            yield time, frame, is_spoiled
     if packets < promised:
         raise InvalidInput(f"truncated: {packets} of {promised} frames are there", field)
 

@@ -71,7 +71,7 @@ class SlidingWindow:
         self._max_held = math.ceil(self._span_s * max_fps) + 2
         self._times: list[int] = []
         self._seconds: list[float] = []  # since the first frame
-        self._frames: list[np.ndarray] = []
+        self._frames: list[np.ndarray | None] = []
         self._first_time: int | None = None
         self._count = 0  # windows given so far
 
@@ -80,15 +80,15 @@ class SlidingWindow:
         """Frames that it holds now."""
         return len(self._frames)
 
-    def push(self, time: int, frame: np.ndarray) -> Iterator[Window]:
+    def push(self, time: int, frame: np.ndarray | None) -> Iterator[Window]:
         """Takes the next frame. A frame that is not later than the last one is left out.
 
         Args:
             time: when it is shown, in units of the time base.
-            frame: uint8 [height, width, 3].
+            frame: uint8 [height, width, 3]; None where it cannot be decoded.
 
         Raises:
-            InvalidInput: there are more frames within a clip than may be held.
+            InvalidInput: there are more frames within a clip than may be held, or one that is needed is missing.
         """
         if self._times and time <= self._times[-1]:
             return
@@ -111,6 +111,9 @@ class SlidingWindow:
 
         Args:
             last_frame_s: seconds that the last frame is shown; 0 if that is not known.
+
+        Raises:
+            InvalidInput: a frame that is needed is missing.
         """
         if not self._times:
             return
@@ -120,7 +123,7 @@ class SlidingWindow:
             chosen = choose_frames(
                 np.array(self._times, np.int64), self._options.frames, self._options.fps, self._time_base
             )
-            yield Window(0.0, end_s, np.stack([self._frames[i] for i in chosen]))
+            yield Window(0.0, end_s, self._stack(chosen))
             return
         while self._count * self._step_s <= last_s + ROUNDING_S:
             start_s = min(self._unclamped_start_s(self._count), last_s - self._span_s)
@@ -128,10 +131,18 @@ class SlidingWindow:
 
     def _take(self, clip_start_s: float, end_s: float) -> Window:
         wanted = clip_start_s + np.linspace(0, self._span_s, self._options.frames)
-        frames = np.stack([self._frames[i] for i in find_nearest(np.array(self._seconds), wanted)])
+        frames = self._stack(find_nearest(np.array(self._seconds), wanted))
         start_s = self._count * self._step_s
         self._count += 1
         return Window(start_s, max(end_s, start_s), frames)
+
+    def _stack(self, chosen: np.ndarray) -> np.ndarray:
+        frames = []
+        for i in chosen:
+            if (frame := self._frames[i]) is None:
+                raise InvalidInput(f"damaged: the frame at {self._seconds[i]:.2f} s cannot be decoded", self._field)
+            frames.append(frame)
+        return np.stack(frames)
 
     def _unclamped_start_s(self, index: int) -> float:
         return max((index + 0.5) * self._step_s - self._span_s / 2, 0.0)

@@ -158,6 +158,17 @@ def test_more_frames_than_may_be_held_are_refused():
     assert caught.value.field == "chunk"
 
 
+def test_a_frame_that_cannot_be_decoded_matters_where_it_is_needed():
+    window = SlidingWindow(OPTIONS, 1.0, MS, 480, "chunk")
+    pictures = {i: None if i in (1, 30) else np.array(i) for i in range(70)}  # 1 is in no clip
+    found = []
+    with pytest.raises(InvalidInput, match=r"damaged: the frame at 1\.20 s cannot be decoded"):
+        found += [w.start_s for i, picture in pictures.items() for w in window.push(i * 40, picture)]
+    pictures[30] = np.array(30)
+    window = SlidingWindow(OPTIONS, 1.0, MS, 480, "chunk")
+    assert [w.start_s for i, picture in pictures.items() for w in window.push(i * 40, picture)] == [0.0, 1.0]
+
+
 def test_frames_that_are_not_later_are_left_out():
     plain = slide(np.arange(100) * 40)[0]
     doubled = slide(np.repeat(np.arange(100) * 40, 2) - np.tile([0, 20], 100))[0]
@@ -234,7 +245,7 @@ def sound_only():
         (sound_only, "the file has no video stream"),
         (lambda: encode(0), ""),
         (lambda: encode(120)[:-900], "not a video that can be decoded"),
-        (lambda: encode(120, "avi")[: len(encode(120, "avi")) // 2], "damaged: the frame at"),
+        (lambda: encode(120, "avi")[: len(encode(120, "avi")) // 2], "truncated: "),
         (lambda: encode(3, "matroska", times=[0, 40, 20_000_000]), "the video is 20000 s long or more; at most 14400"),
     ],
     ids=["empty", "text", "zeros", "playlist", "sound only", "no frames", "no index", "half an AVI", "hours"],
@@ -337,7 +348,7 @@ async def test_a_wrong_message_ends_the_stream(messages, error, text):
 async def test_an_error_comes_after_the_answers_that_were_before_it():
     content = encode(250, "avi")
     found = []
-    with pytest.raises(InvalidInput, match="damaged: the frame at"):
+    with pytest.raises(InvalidInput, match="truncated: "):
         await collect(VideoStreams(), Upload(chunk(content[: len(content) * 3 // 4])), found)
     assert [w.start_s for w in found] == list(range(len(found)))
     assert len(found) >= 4
