@@ -22,8 +22,7 @@ from training.recipe.steps import pool_mean_max, zero_after
 from training.sketch.config import PRESETS as SKETCH_PRESETS
 from training.sketch.models.classifier import build_model as build_sketch
 from training.video.config import PRESETS as VIDEO_PRESETS
-from training.video.model import build_model as build_video
-from training.video.model import classify
+from training.video.models.classifier import build_model as build_video
 
 Tensors = dict[str, tf.Tensor]
 Serve = Callable[[Tensors], Tensors]
@@ -49,7 +48,7 @@ def export_plain(name: str, version: Path, folder: Path) -> Any:
     builders = {
         "sketch": lambda w: _sketch(w, options["temperature"]),
         "forecast": lambda w: _forecast(w, options["interval_factors"]),
-        "video": _video,
+        "video": lambda w: _video(w, options["temperature"]),
     }
     model, serve = builders[name](weights)
     specs = bundled.signatures["serving_default"].structured_input_signature[1]
@@ -132,13 +131,16 @@ def _forecast(weights: Sequence[np.ndarray], factors: Sequence[float]) -> tuple[
     return model, lambda inputs: forecast(model, config, inputs, factors)
 
 
-def _video(weights: Sequence[np.ndarray]) -> tuple[keras.Model, Serve]:
-    model = build_video(VIDEO_PRESETS["bundled"])
+def _video(weights: Sequence[np.ndarray], temperature: float) -> tuple[keras.Model, Serve]:
+    model = build_video(VIDEO_PRESETS["bundled"], len(weights[-1]))
     _assign(model, weights)
-    for layer in model.layers:
-        if isinstance(layer, layers.Bidirectional):
-            layer.forward_layer.unroll = layer.backward_layer.unroll = False
-    return model, lambda inputs: classify(model, inputs)
+    recurrent = model.encoder.recurrent
+    recurrent.forward_layer.unroll = recurrent.backward_layer.unroll = False
+
+    def serve(inputs: Tensors) -> Tensors:
+        return {"probabilities": tf.nn.softmax(model(inputs, training=False) / temperature)}
+
+    return model, serve
 
 
 def _assign(model: keras.Model, weights: Sequence[np.ndarray]) -> None:

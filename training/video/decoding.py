@@ -23,6 +23,8 @@ _OPTIONS = {
     "analyzeduration": "1000000",
     "max_pixels": str(_MAX_PIXELS),
 }
+_EBML, _SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"  # the elements that a Matroska file begins with
+_HEAD = 256  # bytes of a file that hold both
 _ENOUGH = 0.9  # of the frames that a header promises; those of many AVI files count a few that are not there
 
 
@@ -58,13 +60,41 @@ def decode_frames(path: Path, height: int, width: int, max_frames: int = MAX_FRA
             or of more than `max_frames`; names the file.
     """
     try:
+        _refuse_cut(path)
         with av.open(str(path.absolute()), options=_OPTIONS) as container:
             return _decode(container, _open_stream(container), (height, width), max_frames)
     except DataError as error:
         raise DataError(f"{path}: {error}") from None
-    except (av.error.FFmpegError, ValueError, UnicodeError) as error:
+    except (av.error.FFmpegError, OSError, ValueError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or "unreadable"
+        if isinstance(error, av.error.ArgumentError):
+            reason += f", as for frames of more than {_MAX_PIXELS} pixels"
         raise DataError(f"{path}: not a video that can be decoded ({reason}); MP4, MOV, AVI, GIF, MKV, WebM") from error
+
+
+def _refuse_cut(path: Path) -> None:
+    """Raises DataError for an empty file, and for a Matroska or WebM file with fewer bytes than it says it has."""
+    size = path.stat().st_size
+    if not size:
+        raise DataError("the file has 0 bytes")
+    with path.open("rb") as file:
+        head = file.read(_HEAD)
+    try:
+        header, at = _read_size(head, len(_EBML))
+        at += header
+        segment, end = _read_size(head, at + len(_SEGMENT))
+    except IndexError:
+        return
+    if head.startswith(_EBML) and head.startswith(_SEGMENT, at) and size < end + segment:
+        raise DataError(f"truncated: {size} of {end + segment} bytes are there")
+
+
+def _read_size(head: bytes, at: int) -> tuple[int, int]:
+    """An EBML number, as of RFC 8794, 4.4, -1 if unknown, and the position after it."""
+    length = 9 - head[at].bit_length()
+    most = (1 << 7 * length) - 1
+    size = int.from_bytes(head[at : at + length]) & most
+    return -1 if size == most else size, at + length
 
 
 def _open_stream(container: InputContainer) -> VideoStream:
@@ -76,6 +106,7 @@ def _open_stream(container: InputContainer) -> VideoStream:
     if stream.width * stream.height > _MAX_PIXELS:
         raise DataError(f"{stream.width}x{stream.height} pixels; at most {_MAX_PIXELS} per frame")
     stream.codec_context.thread_count = 1
+    stream.codec_context.options = {"max_pixels": str(_MAX_PIXELS)}  # the size may not be known yet, or change
     return stream
 
 
@@ -83,7 +114,9 @@ def _decode(
     container: InputContainer, stream: VideoStream, size: tuple[int, int], max_frames: int
 ) -> tuple[np.ndarray, np.ndarray]:
     # An edit list shortens the index of an MP4 or MOV, and leaves the header's number as it was.
+    # FFmpeg counts the pictures of a GIF, which need not be frames.
     promised = len(stream.index_entries) if "mov" in container.format.name else stream.frames
+    promised = 0 if container.format.name == "gif" else promised
     frames: list[np.ndarray] = []
     shown: list[int] = []
     decoded: list[int] = []  # times of decoding, which are all that AVI keeps

@@ -1,53 +1,67 @@
-"""Measures a camera-motion classifier: the Keras model behind a run, or an exported version through its signature."""
+"""Measures a video classifier: the Keras model behind a run, or an exported version through its signature."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import keras
 import numpy as np
 import tensorflow as tf
 
-from training.video.data import render_dataset
-from training.video.model import classify
+from training.recipe.config import override_values, to_dict
+from training.recipe.report.measures import measure
+from training.video.batches import join_inputs, split_rows
+from training.video.clips import Clips
+from training.video.config import PRESETS, Config
+from training.video.dataset import PHOTOGRAPHS, open_dataset
+from training.video.models.classifier import VideoClassifier
 from training.video.rendered.camera import LABELS
-from training.video.rendered.photographs import film_photographs
-from training.video.rendered.textures import UNSEEN_FAMILIES
 from training.video.shape import ClipShape
 
-CHECK_SEED = 1_000_003  # never used for training
-_CLIPS, _PHOTOGRAPH_CLIPS, _WORKERS = 1800, 900, 2
 _BATCH = 64
-_CALIBRATION_BINS = 15
 
-Predict = Callable[[np.ndarray], np.ndarray]  # frames -> probabilities
+Predict = Callable[[Mapping[str, np.ndarray]], np.ndarray]  # inputs of the model -> probabilities [batch, classes]
 
 
 def evaluate(model_folder: Path, data_dir: Path | None) -> dict[str, float]:
-    """Measures an exported model on clips rendered of unseen textures, and of photographs.
+    """Measures an exported model on the test split of its own classes.
 
     Args:
         model_folder: `<models>/video/<version>`.
-        data_dir: not used; the clips are rendered.
+        data_dir: folder of videos; None renders clips of unseen textures, for a model that tells how the camera moves,
+            and measures it on moved photographs as well.
 
-    Returns:
-        top1, macro_f1, nll and ece of unseen textures; photograph_top1 and so on.
+    Returns the measures of `training.recipe.report.measures.measure`, and photograph_top1.
+
+    Raises:
+        ValueError: `data_dir` is None, but the model tells something else.
     """
-    options = json.loads((model_folder / "manifest.json").read_text())["options"]
-    shape = ClipShape(options["frames"], options["height"], options["width"], options["fps"])
-    predict = load_predict(model_folder)
-    clips, classes = render_dataset(CHECK_SEED, _CLIPS, UNSEEN_FAMILIES, shape, _WORKERS)
-    photographs = film_photographs(CHECK_SEED, _PHOTOGRAPH_CLIPS, shape)
-    measured = measure(predict_all(predict, clips), classes)
-    return measured | measure(predict_all(predict, photographs[0]), photographs[1], "photograph_")
+    manifest = json.loads((model_folder / "manifest.json").read_text())
+    if data_dir is None and manifest["labels"] != list(LABELS):
+        raise ValueError(f"this model knows {manifest['labels'][0]!r}, ...; give the folder of its videos")
+    options = {f"shape.{name}": manifest["options"][name] for name in to_dict(ClipShape())}
+    config = override_values(PRESETS["bundled"], options)
+    if data_dir is not None:
+        config = override_values(config, {"labels": manifest["labels"]})
+    dataset, predict = open_dataset(config, data_dir), load_predict(model_folder)
+    measured = measure(predict_all(predict, dataset["test"], config), dataset["test"].classes)
+    if PHOTOGRAPHS in dataset:
+        clips = dataset[PHOTOGRAPHS]
+        measured["photograph_top1"] = measure_top1(predict_all(predict, clips, config), clips.classes)
+    return measured
 
 
-def make_predict(model: keras.Model) -> Predict:
-    """Probabilities by a Keras model."""
-    compiled = tf.function(lambda frames: classify(model, {"frames": frames}), autograph=False)
+def measure_top1(probabilities: np.ndarray, classes: np.ndarray) -> float:
+    """Share of the rows [rows, classes] whose most probable class is the true one."""
+    return float((probabilities.argmax(axis=1) == classes).mean())
 
-    def predict(frames: np.ndarray) -> np.ndarray:
-        return np.asarray(compiled(tf.constant(frames))["probabilities"])
+
+def make_predict(model: VideoClassifier) -> Predict:
+    """Probabilities by a Keras model, without temperature."""
+    # Keras's own would be traced for any number of channels once it has seen luma and RGB.
+    compiled = tf.function(lambda inputs: tf.nn.softmax(model(inputs, training=False)), autograph=False)
+
+    def predict(inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+        return np.asarray(compiled({name: tf.constant(array) for name, array in inputs.items()}))
 
     return predict
 
@@ -57,40 +71,28 @@ def load_predict(model_folder: Path) -> Predict:
     loaded = tf.saved_model.load(str(model_folder))
     signature = loaded.signatures["serving_default"]
 
-    def predict(frames: np.ndarray, _keep: object = loaded) -> np.ndarray:
-        return signature(frames=tf.constant(frames))["probabilities"].numpy()
+    def predict(inputs: Mapping[str, np.ndarray], _keep: object = loaded) -> np.ndarray:
+        return np.asarray(signature(frames=tf.constant(inputs["frames"]))["probabilities"])
 
     return predict
 
 
-def predict_all(predict: Predict, clips: np.ndarray) -> np.ndarray:
+def predict_all(predict: Predict, clips: Clips, config: Config) -> np.ndarray:
     """Probabilities [clips, classes], in the order of the clips."""
-    return np.concatenate([predict(clips[start : start + _BATCH]) for start in range(0, len(clips), _BATCH)])
+    return np.concatenate(
+        [
+            predict(join_inputs(np.stack([clips.take(row) for row in rows]), config))
+            for rows in split_rows(len(clips), _BATCH)
+        ]
+    )
 
 
-def measure(probabilities: np.ndarray, classes: np.ndarray, prefix: str = "") -> dict[str, float]:
-    """Quality of `probabilities` [clips, labels] against the true `classes` [clips]."""
-    true = probabilities[np.arange(len(classes)), classes]
-    table = confuse(probabilities, classes)
-    f1 = 2 * np.diag(table) / np.maximum(table.sum(0) + table.sum(1), 1)
-    return {
-        f"{prefix}top1": float(np.trace(table) / table.sum()),
-        f"{prefix}macro_f1": float(f1.mean()),
-        f"{prefix}nll": float(-np.log(np.maximum(true, 1e-12)).mean()),
-        f"{prefix}ece": _calibration_error(probabilities, classes),
-    }
-
-
-def confuse(probabilities: np.ndarray, classes: np.ndarray) -> np.ndarray:
-    """Counts of clips by true label (rows) and answered label (columns). int64 [labels, labels]"""
-    table = np.zeros((len(LABELS), len(LABELS)), np.int64)
-    np.add.at(table, (classes, probabilities.argmax(axis=1)), 1)
-    return table
-
-
-def _calibration_error(probabilities: np.ndarray, classes: np.ndarray) -> float:
-    """Expected calibration error of the top answer, 15 equal bins."""
-    sure, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == classes
-    bins = np.minimum((sure * _CALIBRATION_BINS).astype(int), _CALIBRATION_BINS - 1)
-    gaps = [abs(sure[bins == b].mean() - right[bins == b].mean()) * (bins == b).mean() for b in np.unique(bins)]
-    return float(sum(gaps))
+def predict_views(predict: Predict, clips: Clips, config: Config) -> np.ndarray:
+    """As `predict_all`, the mean over `config.views` of each clip."""
+    times, crops = config.views
+    return np.stack(
+        [
+            predict(join_inputs(np.stack(clips.view(row, times, crops)), config)).mean(axis=0)
+            for row in range(len(clips))
+        ]
+    )

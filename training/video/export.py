@@ -2,80 +2,110 @@
 
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from training.recipe.config import to_dict
+from training.recipe.errors import ConfigError, PublicationError
 from training.recipe.export import Export, Tensors, export_model
-from training.recipe.publication import Measured, check_better, fingerprint, read_versions
+from training.recipe.publication import Measured, Version, check_better, fingerprint, read_versions
+from training.recipe.report.calibration import apply_temperature, fit_temperature
+from training.recipe.report.measures import measure
 from training.recipe.run import Run
-from training.video.card import DATA, write_card
+from training.video.card import describe_data, write_card
+from training.video.clips import Clips, RenderedClips
 from training.video.config import Config
-from training.video.evaluate import confuse, load_predict, measure, predict_all
-from training.video.model import classify
-from training.video.rendered.camera import LABELS
+from training.video.dataset import Dataset, open_dataset
+from training.video.evaluate import load_predict, predict_all
+from training.video.judgement import read_answers, report
 from training.video.shape import ClipShape
-from training.video.train import load_model, render_check
+from training.video.train import load_model
 
 _GOLDEN = 3
+_CHECKED = 500
+_TOLERANCE = 1e-4
 
 
 def export(run: Run, models_dir: Path, allow_worse: bool = False) -> Path:
     """Exports the model of a finished run as the next version of "video" and returns its folder.
 
-    The version in service is measured on the run's clips of unseen textures first.
+    The version in service is measured on the run's test clips first. The run's report is written anew, with latency,
+    size and the earlier versions.
 
     Raises:
-        PublicationError: the version would be right less often than the newest one, or cannot be compared with it, and
-            `allow_worse` is not given.
+        ConfigError: the model reads optical flow, which the services do not compute.
+        PublicationError: the version would be worse than the newest one, or cannot be compared with it, and
+            `allow_worse` is not given; or the exported graph answers differently from the model that was trained.
     """
     config = run.read_config(Config)
-    shape, model, metrics = config.shape, load_model(run, config), run.metrics["metrics"]
-    clips, classes = render_check(config)
-    candidate = Measured(f"run {run.folder.name}", metrics, LABELS, fingerprint(clips, classes))
-    newest = _measure_newest(models_dir, clips, classes, _options(shape))
+    if config.model.family == "two_stream":
+        raise ConfigError("a two_stream model reads optical flow, which the services do not compute")
+    dataset, answers = open_dataset(config, run.data_dir), read_answers(run)
+    labels, shape, test = dataset.labels, config.shape, dataset["test"]
+    model, versions = load_model(run, config, len(labels)), read_versions(models_dir, "video")
+    candidate = Measured(f"run {run.folder.name}", run.metrics["metrics"], labels, name_data(test, labels))
+    newest = measure_version(versions[-1], dataset, config) if versions else None
     print(check_better(candidate, newest, "top1", allow_worse=allow_worse))
-    with np.load(run.answers, allow_pickle=False) as answers:
-        table = confuse(answers["unseen"], classes)
+    temperature = fit_temperature(answers["valid"], dataset["valid"].classes) if config.calibrate else 1.0
 
     def serve(inputs: Tensors) -> Tensors:
-        return classify(model, inputs)
+        return {"probabilities": tf.nn.softmax(model(inputs, training=False) / temperature)}
 
-    return export_model(
+    folder = export_model(
         Export(
             name="video",
-            task="camera motion classification",
+            task="video classification" if run.data_dir else "camera motion classification",
             model=model,
             serve=serve,
-            inputs={"frames": tf.TensorSpec([None, shape.frames, shape.height, shape.width, 3], tf.uint8)},
-            golden_inputs={"frames": clips[:_GOLDEN]},
-            labels=LABELS,
-            options=_options(shape),
-            metrics=metrics,
-            data=DATA,
-            card=partial(write_card, config, table, model.count_params()),
+            inputs=describe_inputs(shape),
+            golden_inputs={"frames": np.stack([test.take(row) for row in range(min(_GOLDEN, len(test)))])},
+            labels=labels,
+            options=to_dict(shape) | {"temperature": temperature},
+            metrics=run.metrics["metrics"],
+            data=describe_data(run.data_dir),
+            card=partial(write_card, run, dataset, answers, model.count_params()),
             batches=config.served_batches,
             rounds=config.measure_rounds,
             classify_output="probabilities",
+            check=lambda draft: _check_answers(draft, test, config, apply_temperature(answers["test"], temperature)),
         ),
         models_dir,
     )
+    report(run, dataset, read_versions(models_dir, "video")[-1].costs, versions)
+    return folder
 
 
-def _options(shape: ClipShape) -> dict[str, Any]:
-    return {"frames": shape.frames, "height": shape.height, "width": shape.width, "fps": shape.fps}
+def describe_inputs(shape: ClipShape) -> dict[str, tf.TensorSpec]:
+    """Signature of what is served."""
+    return {"frames": tf.TensorSpec([None, shape.frames, shape.height, shape.width, 3], tf.uint8)}
 
 
-def _measure_newest(
-    models_dir: Path, clips: np.ndarray, classes: np.ndarray, options: dict[str, Any]
-) -> Measured | None:
-    """The version in service on the run's clips; without measures if it reads others or answers something else."""
-    versions = read_versions(models_dir, "video")
-    if not versions:
-        return None
-    newest = versions[-1]
-    if newest.labels != LABELS or newest.options != options:
-        return Measured(newest.title, {}, newest.labels, "")
-    answers = predict_all(load_predict(newest.folder), clips)
-    return Measured(newest.title, measure(answers, classes), newest.labels, fingerprint(clips, classes))
+def name_data(test: Clips, labels: tuple[str, ...]) -> str:
+    """Names test clips by their content, see `fingerprint`."""
+    frames = np.stack([test.take(row) for row in range(len(test))])
+    return fingerprint(frames, np.array(labels)[test.classes])
+
+
+def measure_version(version: Version, dataset: Dataset, config: Config) -> Measured:
+    """The version on the run's test clips, with its classes in the run's order; without measures if it reads others or
+    answers something else."""
+    labels, test = version.labels, dataset["test"]
+    shape = {name: version.options.get(name) for name in to_dict(config.shape)}
+    if set(labels) != set(dataset.labels) or shape != to_dict(config.shape):
+        return Measured(version.title, {}, labels, "")
+    answers = predict_all(load_predict(version.folder), test, config)
+    answers = answers[:, [labels.index(label) for label in dataset.labels]]
+    return Measured(version.title, measure(answers, test.classes), labels, name_data(test, dataset.labels))
+
+
+def _check_answers(folder: Path, test: Clips, config: Config, expected: np.ndarray) -> None:
+    """Compares what the graph says with what the model said when it was judged."""
+    rows = range(min(_CHECKED, len(test)))
+    some = RenderedClips(np.stack([test.take(row) for row in rows]), test.classes[: len(rows)])
+    said = predict_all(load_predict(folder), some, config)
+    worst = float(np.abs(said - expected[: len(said)]).max())
+    if not worst <= _TOLERANCE:
+        raise PublicationError(
+            f"the exported graph answers differently: by {worst:.2g}, at most {_TOLERANCE:g} is allowed"
+        )

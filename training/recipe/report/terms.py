@@ -48,6 +48,11 @@ _TERMS = {
     "brier": Term("Brier score", "{:.4f}", False),
     "ece": Term("Calibration error (ECE)", "{:.4f}", False),
     "outside_top1": Term("Top-1 outside of the pack", _SHARE, True),
+    "photograph_top1": Term("Top-1, moved photographs", _SHARE, True),
+    "views_top1": Term("Top-1, many views", _SHARE, True),
+    "appearance_top1": Term("Top-1, appearance alone", _SHARE, True),
+    "motion_top1": Term("Top-1, motion alone", _SHARE, True),
+    "gflops": Term("Operations of a clip", "{:.3f} GFLOP", False),
     "size_bytes": Term("Size", "{:.2f} MB", False, unit=1e6),
 }
 

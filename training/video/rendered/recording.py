@@ -16,11 +16,10 @@ from training.video.rendered.light import draw_light
 from training.video.rendered.moments import Moments
 from training.video.shape import ClipShape
 
-_RATES = (Fraction(10), Fraction(15), Fraction(24000, 1001), Fraction(25), Fraction(30), Fraction(60))
+RATES = (Fraction(10), Fraction(15), Fraction(24000, 1001), Fraction(25), Fraction(30), Fraction(60))
 _SECONDS = (1.2, 3.0)
 _LONG_SIDES = (192, 256, 320)  # of the frames, pixels
 _QUALITIES = (18, 33)  # constant rate factors of x264
-_VIEW_OF = 480  # short side of the pictures that `draw_view` expects
 
 
 def record(rng: np.random.Generator, scene: Sequence[np.ndarray], scene_fps: float, label: str, fps: float) -> bytes:
@@ -33,7 +32,7 @@ def record(rng: np.random.Generator, scene: Sequence[np.ndarray], scene_fps: flo
         label: one of `camera.LABELS`.
         fps: frames per second that will be sampled, to which the speed of the motion belongs.
     """
-    seconds, rate = rng.uniform(*_SECONDS), _RATES[int(rng.integers(len(_RATES)))]
+    seconds, rate = rng.uniform(*_SECONDS), RATES[int(rng.integers(len(RATES)))]
     count = round(seconds * rate)
     moments = Moments(np.linspace(0, 1, count), np.arange(count), seconds, seconds / (count - 1))
     times = draw_exposures(rng, moments, draw_light(rng))
@@ -55,11 +54,14 @@ def encode(frames: Sequence[np.ndarray], rate: Fraction, crf: int) -> bytes:
         stream = container.add_stream("libx264", rate=rate)
         stream.height, stream.width = frames[0].shape[:2]
         stream.pix_fmt = "yuv420p"
-        stream.options = {"preset": "veryfast", "crf": str(crf)}
+        # With its trees of macroblocks or frames that look ahead, x264 gives other bytes now and then.
+        stream.options = {"preset": "veryfast", "crf": str(crf), "x264-params": "mbtree=0:bframes=0:rc-lookahead=0"}
         stream.codec_context.thread_count = 1
-        for frame in frames:
-            picture = av.VideoFrame.from_ndarray(frame, format="rgb24")
-            container.mux(stream.encode(picture.reformat(format="yuv420p", threads=1)))
+        stream.codec_context.time_base = 1 / rate
+        for number, frame in enumerate(frames):
+            picture = av.VideoFrame.from_ndarray(frame, format="rgb24").reformat(format="yuv420p", threads=1)
+            picture.pts, picture.time_base = number, 1 / rate
+            container.mux(stream.encode(picture))
         container.mux(stream.encode())
     return file.getvalue()
 
