@@ -8,6 +8,9 @@ import numpy as np
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
+EBML, SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"  # the elements that a Matroska file begins with
+UNKNOWN_SIZE = -1
+
 
 @dataclass(frozen=True)
 class Timeline:
@@ -28,9 +31,33 @@ class Timeline:
 
 def count_promised(container: InputContainer, stream: VideoStream) -> int:
     """Packets that the file's index or header says there are, 0 if it says nothing; ask before anything is read."""
+    if container.format.name == "gif":  # FFmpeg counts its pictures, which need not be frames
+        return 0
     if "mov" in container.format.name:  # an edit list shortens the index, and leaves the header's number as it was
         return len(stream.index_entries)
     return stream.frames
+
+
+def count_promised_bytes(content: bytes) -> int:
+    """Size that a Matroska or WebM file says it has, 0 if it says nothing or the file is another.
+
+    Nothing else tells that its end is missing: it has no number of frames.
+    """
+    try:
+        header_size, at = _read_size(content, len(EBML))
+        at += header_size
+        size, end = _read_size(content, at + len(SEGMENT))
+    except IndexError:
+        return 0
+    whole = content.startswith(EBML) and content.startswith(SEGMENT, at)
+    return end + size if whole and size != UNKNOWN_SIZE else 0
+
+
+def _read_size(content: bytes, at: int) -> tuple[int, int]:
+    """An EBML number, as of RFC 8794, 4.4, and the position after it."""
+    length = 9 - content[at].bit_length()
+    size = int.from_bytes(content[at : at + length]) & (1 << 7 * length) - 1
+    return UNKNOWN_SIZE if size == (1 << 7 * length) - 1 else size, at + length
 
 
 def read_timeline(container: InputContainer, stream: VideoStream, check: Callable[[int], None]) -> Timeline:

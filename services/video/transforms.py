@@ -14,7 +14,7 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from services.runtime.errors import InvalidInput
-from services.video.timeline import Timeline, count_promised, decode_from, read_timeline
+from services.video.timeline import Timeline, count_promised, count_promised_bytes, decode_from, read_timeline
 
 # Playlists, which open other files, are not among them.
 FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,avi,gif,matroska,webm,mpegts"
@@ -93,29 +93,45 @@ def decode_clip(content: bytes, options: ClipOptions, field: str, limits: Decode
     """
     if not content:
         raise InvalidInput("the clip has 0 bytes", field)
+    if len(content) < (promised := count_promised_bytes(content)):
+        raise InvalidInput(f"truncated: {len(content)} of {promised} bytes are there", field)
     try:
         with av.open(io.BytesIO(content), options=OPEN_OPTIONS | {"max_pixels": str(limits.max_pixels)}) as container:
             return _sample(container, options, _Budget(limits, field, time.thread_time()))
     except (av.error.FFmpegError, ValueError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or "unreadable"
+        if isinstance(error, av.error.ArgumentError):
+            reason += f", as for frames of more than {limits.max_pixels} pixels"
         raise InvalidInput(
             f"not a video that can be decoded ({reason}); MP4, MOV, AVI, GIF, MKV, WebM", field
         ) from error
 
 
-def _sample(container: InputContainer, options: ClipOptions, budget: _Budget) -> np.ndarray:
-    field, limits = budget.field, budget.limits
+def open_stream(container: InputContainer, max_pixels: int, field: str) -> VideoStream:
+    """The video stream of a file, ready to be decoded by one thread.
+
+    Raises:
+        InvalidInput: there is none, it cannot be decoded, or its frames have more than `max_pixels`.
+    """
     if not container.streams.video:
         raise InvalidInput("the file has no video stream", field)
     stream = container.streams.video[0]
     if stream.codec_context is None:
         raise InvalidInput("the video is in a format that cannot be decoded", field)
-    if stream.width * stream.height > limits.max_pixels:
-        raise InvalidInput(f"{stream.width}x{stream.height} pixels; at most {limits.max_pixels} per frame", field)
+    if stream.width * stream.height > max_pixels:
+        raise InvalidInput(f"{stream.width}x{stream.height} pixels; at most {max_pixels} per frame", field)
+    stream.codec_context.thread_count = 1
+    # The size may not be known yet, or change on the way.
+    stream.codec_context.options = {"max_pixels": str(max_pixels)}
+    return stream
+
+
+def _sample(container: InputContainer, options: ClipOptions, budget: _Budget) -> np.ndarray:
+    field = budget.field
+    stream = open_stream(container, budget.limits.max_pixels, field)
     timeline = _read_timeline(container, stream, budget)
     times = timeline.times
     wanted = times[choose_frames(times, options.frames, options.fps, stream.time_base or Fraction(1))].tolist()
-    stream.codec_context.thread_count = 1
     frames: dict[int, np.ndarray] = {}
     scaler, missing, spoiled = VideoReformatter(), set(wanted), False
     for shown, frame in decode_from(container, stream, timeline, wanted[0]):
