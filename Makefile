@@ -6,9 +6,10 @@ RUN := .venv/bin/
 SEQSERVE_ARGS ?=
 SKETCH_DATA ?= ../shared/data/sketch/sketchrnn_npz
 SERIES_DATA ?= ../shared/data
+VIDEO_DATA ?= ../shared/data/video/fir_actions
 
 .DEFAULT_GOAL := help
-.PHONY: help run up test test-programs check fix protos train-smoke families forecast-families backtest load fuzz bench-gateway bench-runtime
+.PHONY: help run up test test-programs check fix protos train-smoke families forecast-families video-families backtest load fuzz bench-gateway bench-runtime
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -68,6 +69,10 @@ families: .venv/.synced ## train every family of sketch models with three seeds,
 
 forecast-families: .venv/.synced ## the same of forecasters, in docs/forecast-families.md (hours)
 	@$(RUN)python -m training.forecast.families --data $(SERIES_DATA) --runs runs/forecast-families
+
+video-families: .venv/.synced ## the same of video models, in docs/video-families.md (an hour or more)
+	@TF_CPP_MIN_LOG_LEVEL=3 $(RUN)python -m training.video.families --data $(VIDEO_DATA) --runs runs/video-families \
+	  $(if $(findstring fir_actions,$(VIDEO_DATA)),--thermal)
 
 backtest: .venv/.synced ## the bundled forecaster beside statsforecast's models, in docs/forecast-backtest.md (two hours)
 	@TF_CPP_MIN_LOG_LEVEL=3 $(RUN)python -m training.forecast.backtest --data $(SERIES_DATA)

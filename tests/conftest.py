@@ -135,3 +135,29 @@ def browser(chromium):
     chromium.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
     chromium.get_log("browser")
     return chromium
+
+
+@pytest.fixture(scope="session")
+def video_squares(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """train, valid and test folders of videos of a bright square that crosses the dark: 12, 3 and 4 of each label."""
+    folder = tmp_path_factory.mktemp("squares")
+    for split, first, count in (("train", 0, 12), ("valid", 100, 3), ("test", 200, 4)):
+        for number in range(first, first + count):
+            write_square(folder / split / "left" / f"{number}.mp4", -1, 2 * number)
+            write_square(folder / split / "right" / f"{number}.mp4", 1, 2 * number + 1)
+    return folder
+
+
+def write_square(path: Path, direction: int, seed: int) -> None:
+    """A video of a second, 32 x 32 pixels; the square goes to the right (1) or to the left (-1)."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(seed)
+    top, grey = int(rng.integers(2, 20)), int(rng.integers(150, 256))
+    with av.open(path, "w") as container:
+        stream = container.add_stream("libx264", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 32, 32, "yuv420p"
+        for left in range(0, 20, 2)[::direction]:
+            frame = np.full((32, 32, 3), 30, np.uint8)
+            frame[top : top + 10, left : left + 10] = grey
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame)))
+        container.mux(stream.encode())

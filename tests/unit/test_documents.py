@@ -13,6 +13,7 @@ from services.runtime.versions import metrics as version_metrics
 from training.forecast.config import FAMILIES as FORECASTERS
 from training.recipe.config import override, to_dict
 from training.sketch.config import FAMILIES
+from training.video.config import FAMILIES as VIDEO_FAMILIES
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 TEXT = (DOCS / "gateway.md").read_text()
@@ -72,15 +73,30 @@ def test_no_switch_of_training_is_missing():
     assert {name for name in missing if name.rpartition(".")[2] not in sizes} == set()
 
 
-def test_the_switches_of_the_forecaster_are_those_of_its_configurations():
-    page = (DOCS / "forecast.md").read_text()
-    table = re.search(r"^## Techniques.*?(?=^## )", page, re.M | re.S)[0]
+def told_switches(page):
+    table = re.search(r"^## Techniques.*?(?=^## )", (DOCS / page).read_text(), re.M | re.S)[0]
     columns = re.findall(r"^\| [^|]+ \| ([^|]+) \|", table, re.M)[1:]
-    told = {found for column in columns for found in re.findall(r"`([\w.]+)`(?: = `(\w+)`)?", column)}
-    known = set().union(*(names_of(to_dict(config)) for config in FORECASTERS.values()))
+    return {found for column in columns for found in re.findall(r"`([\w.]+)`(?: = `(\w+)`)?", column)}
+
+
+@pytest.mark.parametrize(
+    ("page", "families", "others"),
+    [
+        ("forecast.md", FORECASTERS, {"columns"}),
+        ("video.md", VIDEO_FAMILIES, {"shape", "augmentation"}),
+    ],
+)
+def test_the_switches_of_a_recipe_are_those_of_its_configurations(page, families, others):
+    told = told_switches(page)
+    known = set().union(*(names_of(to_dict(config)) for config in families.values()))
     assert {name for name, _ in told} <= known
-    own = {name for name in to_dict(FORECASTERS["dense"]) if name not in ("model", "optimisation", "seed", "columns")}
-    assert own - {"served_batches", "measure_rounds"} <= {name for name, _ in told}
+    own = set(to_dict(next(iter(families.values())))) - others
+    assert own - {"model", "optimisation", "seed", "served_batches", "measure_rounds"} <= {name for name, _ in told}
     for name, value in told:
-        takers = [config for config in FORECASTERS.values() if name in names_of(to_dict(config))]
+        takers = [config for config in families.values() if name in names_of(to_dict(config))]
         override(takers[0], [f"{name}={value}"] if value else [])
+
+
+def test_every_family_of_video_models_is_told():
+    rows = re.findall(r"^\| (`.*?) \|", (DOCS / "video.md").read_text().split("## Families")[1], re.M)
+    assert {name for row in rows for name in re.findall(r"`([\w-]+)`", row)} == set(VIDEO_FAMILIES)

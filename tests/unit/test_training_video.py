@@ -4,7 +4,6 @@ import json
 import shutil
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
 
@@ -65,33 +64,6 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Run:
     run = start_run("video", TINY, None, tmp_path_factory.mktemp("runs"))
     train(TINY, None, run)
     return run
-
-
-def write_square(path: Path, rightwards: bool, seed: int) -> None:
-    """A video of a second: a bright square that crosses the dark to the right, or to the left."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    rng = np.random.default_rng(seed)
-    top, grey = int(rng.integers(2, 20)), int(rng.integers(150, 256))
-    with av.open(path, "w") as container:
-        stream = container.add_stream("libx264", rate=10)
-        stream.width, stream.height, stream.pix_fmt = 32, 32, "yuv420p"
-        for i in range(10):
-            frame = np.full((32, 32, 3), 30, np.uint8)
-            left = 2 * i if rightwards else 2 * (9 - i)
-            frame[top : top + 10, left : left + 10] = grey
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame)))
-        container.mux(stream.encode())
-
-
-@pytest.fixture(scope="module")
-def squares(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("squares")
-    for split, count in (("train", 12), ("valid", 3), ("test", 4)):
-        for i in range(count):
-            for label in ("left", "right"):
-                seed = {"train": 0, "valid": 100, "test": 200}[split] + i + 50 * (label == "left")
-                write_square(folder / split / label / f"{i}.mp4", label == "right", seed)
-    return folder
 
 
 def test_symmetries_swap_labels_as_they_say() -> None:
@@ -166,19 +138,19 @@ def test_a_filmed_clip_is_cut_anew_for_training_and_the_same_for_judging() -> No
     assert [int(view[0, 0, 0, 0]) for view in views[::3]] == [0, 17, 34]
 
 
-def test_videos_in_files_are_learnt_judged_and_served(squares: Path, tmp_path: Path) -> None:
+def test_videos_in_files_are_learnt_judged_and_served(video_squares: Path, tmp_path: Path) -> None:
     from training.video.evaluate import evaluate, load_predict
     from training.video.export import export
     from training.video.train import train
 
-    run = start_run("video", FILMED, squares, tmp_path)
-    train(FILMED, squares, run)
+    run = start_run("video", FILMED, video_squares, tmp_path)
+    train(FILMED, video_squares, run)
     metrics = run.metrics
     assert metrics["labels"] == ["left", "right"]
     assert metrics["metrics"]["top1"] >= 0.75 and "views_top1" in metrics["metrics"]
     assert (run.report / "report.html").is_file()
     folder = export(run, tmp_path / "models")
-    assert evaluate(folder, squares)["top1"] == pytest.approx(metrics["metrics"]["top1"])
+    assert evaluate(folder, video_squares)["top1"] == pytest.approx(metrics["metrics"]["top1"])
     card = (folder / "model_card.md").read_text()
     assert "left, right" in card and "camera" not in card
     assert load_predict(folder)({"frames": np.zeros((2, 4, 16, 16, 3), np.uint8)}).shape == (2, 2)
@@ -186,7 +158,7 @@ def test_videos_in_files_are_learnt_judged_and_served(squares: Path, tmp_path: P
         evaluate(folder, None)
 
 
-def test_a_two_stream_model_is_judged_by_its_streams_and_not_served(squares: Path, tmp_path: Path) -> None:
+def test_a_two_stream_model_is_judged_by_its_streams_and_not_served(video_squares: Path, tmp_path: Path) -> None:
     from training.video.export import export
     from training.video.train import train
 
@@ -195,19 +167,19 @@ def test_a_two_stream_model_is_judged_by_its_streams_and_not_served(squares: Pat
         [f"{name}={json.dumps(value)}" for name, value in to_dict(FILMED).items() if name not in ("model",)],
     )
     config = override(config, ["model.channels=[4]", "optimisation.epochs=1"])
-    run = start_run("video", config, squares, tmp_path)
-    train(config, squares, run)
+    run = start_run("video", config, video_squares, tmp_path)
+    train(config, video_squares, run)
     assert {"appearance_top1", "motion_top1", "top1"} <= set(run.metrics["metrics"])
     with pytest.raises(ConfigError, match="optical flow"):
         export(run, tmp_path / "models")
 
 
-def test_too_few_clips_are_refused(squares: Path, tmp_path: Path) -> None:
+def test_too_few_clips_are_refused(video_squares: Path, tmp_path: Path) -> None:
     from training.video.train import train
 
     config = override(FILMED, ["optimisation.batch_size=64"])
     with pytest.raises(DataError, match=r"24 clips to train on, fewer than optimisation\.batch_size, 64"):
-        train(config, squares, start_run("video", config, squares, tmp_path))
+        train(config, video_squares, start_run("video", config, video_squares, tmp_path))
 
 
 def test_bundled_manifest_holds_what_the_service_needs(bundled: Path) -> None:
