@@ -13,7 +13,7 @@ from av.video.stream import VideoStream
 
 from services.runtime.errors import InvalidInput
 from services.video.spool import ForwardReader, SeekingReader, Spool
-from services.video.timeline import count_promised
+from services.video.timeline import count_promised, count_promised_bytes
 from services.video.transforms import OPEN_OPTIONS, ClipOptions, _to_rgb
 from services.video.windows import SlidingWindow, Window
 
@@ -21,6 +21,7 @@ BOX_HEAD = struct.Struct(">I4s")
 LARGE_SIZE = struct.Struct(">Q")
 PASSED_BOXES = {b"ftyp", b"free", b"skip", b"wide", b"uuid", b"pnot", b"styp", b"sidx"}
 MAX_BOXES = 64
+HEAD_BYTES = 4096  # a Matroska file says within them how large it is
 
 
 @dataclass(frozen=True)
@@ -142,6 +143,9 @@ def _decode(
             yield time, frame, is_spoiled
     if packets < promised:
         raise InvalidInput(f"truncated: {packets} of {promised} frames are there", field)
+    size, promised = spool.wait_for_size(), count_promised_bytes(spool.read_at(0, HEAD_BYTES))
+    if size < promised:
+        raise InvalidInput(f"truncated: {size} of {promised} bytes are there", field)
 
 
 def _open_stream(container: InputContainer, field: str, limits: StreamLimits) -> VideoStream:

@@ -246,9 +246,21 @@ def sound_only():
         (lambda: encode(0), ""),
         (lambda: encode(120)[:-900], "not a video that can be decoded"),
         (lambda: encode(120, "avi")[: len(encode(120, "avi")) // 2], "truncated: "),
+        (lambda: encode(120, "webm")[:-1000], "truncated: "),
         (lambda: encode(3, "matroska", times=[0, 40, 20_000_000]), "the video is 20000 s long or more; at most 14400"),
     ],
-    ids=["empty", "text", "zeros", "playlist", "sound only", "no frames", "no index", "half an AVI", "hours"],
+    ids=[
+        "empty",
+        "text",
+        "zeros",
+        "playlist",
+        "sound only",
+        "no frames",
+        "no index",
+        "half an AVI",
+        "cut WebM",
+        "hours",
+    ],
 )
 def test_what_is_no_video_is_refused(content, text):
     with pytest.raises(InvalidInput) as caught:
