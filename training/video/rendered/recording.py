@@ -72,7 +72,8 @@ def sample_recording(encoded: bytes, shape: ClipShape) -> np.ndarray:
         stream = container.streams.video[0]
         stream.codec_context.thread_count = 1
         frames = list(container.decode(stream))
-    seconds = np.array([frame.pts - frames[0].pts for frame in frames]) * float(stream.time_base)
+        second = float(1 / stream.time_base)  # a closed file no longer tells
+    seconds = np.array([frame.pts - frames[0].pts for frame in frames]) / second
     span = min((shape.frames - 1) / shape.fps, seconds[-1])
     wanted = (seconds[-1] - span) / 2 + np.linspace(0, span, shape.frames)
     after = np.clip(np.searchsorted(seconds, wanted), 1, len(seconds) - 1)
