@@ -54,7 +54,7 @@ def build_grpc_server(
     catalogue = Catalogue(inference, settings.model_control, settings.load_timeout_s)
     server.add_generic_rpc_handlers(
         [
-            *make_typed_handlers(door, inference, admission, settings.max_request_bytes, settings.max_stream_bytes),
+            *make_typed_handlers(door, inference, admission, settings),
             ModelServicer(catalogue).handlers(door),
             InferenceService(catalogue, admission).handlers(door),
             *make_tfserving_handlers(door, catalogue, settings.max_request_bytes),

@@ -14,6 +14,7 @@ from services.gateway.call import Call
 from services.gateway.door import Door
 from services.gateway.endpoints import CLASSIFY_SKETCH, CLASSIFY_VIDEO, FORECAST
 from services.gateway.inference import Inference
+from services.gateway.settings import GatewaySettings
 from services.gateway.streams.admission import StreamAdmission
 from services.gateway.streams.sketch import STREAM_SKETCH, SketchStream
 from services.gateway.streams.upload import UPLOAD_VIDEO, classify_upload
@@ -29,7 +30,7 @@ SERVICE_NAMES = {
 
 
 def make_typed_handlers(
-    door: Door, inference: Inference, admission: StreamAdmission, max_request_bytes: int, max_stream_bytes: int
+    door: Door, inference: Inference, admission: StreamAdmission, settings: GatewaySettings
 ) -> list[grpc.GenericRpcHandler]:
     """The handlers of the three services.
 
@@ -37,21 +38,21 @@ def make_typed_handlers(
         door: lets calls in.
         inference: the middle.
         admission: lets streams in.
-        max_request_bytes: largest clip of an upload.
-        max_stream_bytes: largest video that is classified second by second.
+        settings: how large uploads and videos may be, and how long an answer may take.
     """
 
     async def stream_sketch(
         requests: AsyncIterable[sketch_pb.StreamSketchRequest], call: Call, write: Callable[[Message], Awaitable[None]]
     ) -> None:
         async with admission.admit(STREAM_SKETCH):
-            await SketchStream(inference, call, write).run(admission.receive(requests))
+            stream = SketchStream(inference, call, settings.request_timeout_s, write)
+            await stream.run(admission.receive(requests))
 
     async def upload_video(
         requests: AsyncIterable[video_pb.UploadVideoRequest], call: Call
     ) -> tuple[video_pb.UploadVideoResponse, str]:
         async with admission.admit(UPLOAD_VIDEO):
-            answer = await classify_upload(admission.receive(requests), max_request_bytes, inference, call)
+            answer = await classify_upload(admission.receive(requests), settings.max_request_bytes, inference, call)
         return answer.response, answer.cache
 
     async def answer_video(
@@ -59,7 +60,7 @@ def make_typed_handlers(
     ) -> None:
         async with (
             admission.admit(STREAM_VIDEO),
-            aclosing(stream_video(admission.receive(requests), max_stream_bytes, inference, call)) as answers,
+            aclosing(stream_video(admission.receive(requests), settings.max_stream_bytes, inference, call)) as answers,
         ):
             async for answer in answers:
                 await write(answer)
@@ -69,7 +70,9 @@ def make_typed_handlers(
             "ClassifySketch": door.typed(
                 CLASSIFY_SKETCH, sketch_pb.ClassifySketchRequest, ClassifySketchesRequest.from_proto
             ),
-            "StreamSketch": door.stream(STREAM_SKETCH, sketch_pb.StreamSketchRequest, stream_sketch),
+            "StreamSketch": door.stream(
+                STREAM_SKETCH, sketch_pb.StreamSketchRequest, stream_sketch, timeout_s=admission.lifetime_s
+            ),
         },
         "forecast": {"Forecast": door.typed(FORECAST, forecast_pb.ForecastRequest, ForecastRequest.from_proto)},
         "video": {

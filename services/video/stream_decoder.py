@@ -14,7 +14,7 @@ from av.video.stream import VideoStream
 from services.runtime.errors import InvalidInput
 from services.video.spool import ForwardReader, SeekingReader, Spool
 from services.video.timeline import count_promised, count_promised_bytes
-from services.video.transforms import OPEN_OPTIONS, ClipOptions, _to_rgb
+from services.video.transforms import OPEN_OPTIONS, ClipOptions, to_rgb
 from services.video.windows import SlidingWindow, Window
 
 BOX_HEAD = struct.Struct(">I4s")
@@ -114,7 +114,7 @@ def _read(
         seconds = (last - first) * float(time_base)
         if seconds > limits.max_seconds:
             raise InvalidInput(f"the video is {seconds:.0f} s long or more; at most {limits.max_seconds:g}", field)
-        yield from window.push(time, None if is_spoiled else _to_rgb(frame, options, scaler))
+        yield from window.push(time, None if is_spoiled else to_rgb(frame, options, scaler))
     if is_empty:
         raise InvalidInput("the video has 0 frames; at least 1", field)
     yield from window.finish(max(duration, 0) * float(time_base))

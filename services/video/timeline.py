@@ -97,4 +97,4 @@ def decode_from(
         yield from zip(timeline.times.tolist(), container.decode(stream), strict=False)
         return
     for frame in container.decode(stream):
-        yield frame.pts if frame.pts is not None else frame.dts, frame
+        yield frame.pts if frame.pts is not None else frame.dts or 0, frame

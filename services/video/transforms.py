@@ -138,7 +138,7 @@ def _sample(container: InputContainer, options: ClipOptions, budget: _Budget) ->
         budget.check()
         spoiled = frame.is_corrupt or (spoiled and not frame.key_frame)  # frames are made from those before them
         if shown in missing and not spoiled:
-            frames[shown] = _to_rgb(frame, options, scaler)
+            frames[shown] = to_rgb(frame, options, scaler)
             missing.remove(shown)
         if not missing:
             return np.stack([frames[time] for time in wanted])
@@ -184,7 +184,7 @@ def choose_frames(times: np.ndarray, frames: int, fps: float, time_base: Fractio
     return np.where(before_is_nearer, after - 1, after)
 
 
-def _to_rgb(frame: av.VideoFrame, options: ClipOptions, scaler: VideoReformatter | None = None) -> np.ndarray:
+def to_rgb(frame: av.VideoFrame, options: ClipOptions, scaler: VideoReformatter | None = None) -> np.ndarray:
     """uint8 [height, width, 3]; a scaler that is given for many frames is set up once."""
     quarter_turns = frame.rotation // 90 % 4
     height, width = (options.width, options.height) if quarter_turns % 2 else (options.height, options.width)

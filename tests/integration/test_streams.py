@@ -186,6 +186,21 @@ async def until(condition, timeout_s=5.0):
             await asyncio.sleep(0.01)
 
 
+async def test_one_may_draw_for_longer_than_a_prediction_may_take():
+    async with open_platform(request_timeout_s=0.5) as platform:
+        call = platform.draw()
+        await say(call, line(0, 5))
+        assert (await call.read()).point_count == 5
+        await asyncio.sleep(0.7)  # past the time of one prediction
+        await say(call, line(5, 8))
+        assert (await call.read()).point_count == 8
+        platform.sketch.delay_s = 3
+        await say(call, line(8, 9))
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await finish(call)
+        assert caught.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+
+
 async def test_each_piece_of_a_stroke_gets_a_prediction_on_all_that_is_drawn(platform):
     call = platform.draw()
     await say(call, options(top_k=1), line(0, 10))

@@ -29,10 +29,15 @@ class SketchStream:
     """One client that draws. Reading and predicting go side by side; a prediction takes the latest drawing."""
 
     def __init__(
-        self, inference: Inference, call: Call, write: Callable[[pb.StreamSketchResponse], Awaitable[None]]
+        self,
+        inference: Inference,
+        call: Call,
+        timeout_s: float,
+        write: Callable[[pb.StreamSketchResponse], Awaitable[None]],
     ) -> None:
-        """Takes the middle, what the client said around its stream, and the way to send a prediction."""
-        self._inference = inference
+        """Takes the middle, what the client said around its stream, how long a prediction may take, and the way to
+        send one."""
+        self._inference, self._timeout_s = inference, timeout_s
         self._call = replace(call, caching="off")  # half a drawing is never drawn again
         self._write = write
         self._drawing = Drawing()
@@ -124,7 +129,8 @@ class SketchStream:
         """Sends one prediction; True if the stream is to end with it."""
         started = time.perf_counter()
         request = pb.ClassifySketchRequest(sketches=[snapshot.sketch], top_k=self._top_k)
-        answer = (await self._inference.infer(CLASSIFY_SKETCH, request, self._call)).response
+        call = self._call.within(self._timeout_s)  # people draw for longer than that
+        answer = (await self._inference.infer(CLASSIFY_SKETCH, request, call)).response
         STREAM_PREDICTION.observe(time.perf_counter() - started)
         if snapshot.clear_count != self._drawing.clear_count:
             return False
