@@ -9,7 +9,7 @@ SERIES_DATA ?= ../shared/data
 VIDEO_DATA ?= ../shared/data/video/fir_actions
 
 .DEFAULT_GOAL := help
-.PHONY: help run up test test-programs check fix protos train-smoke families forecast-families video-families backtest load fuzz bench-gateway bench-runtime
+.PHONY: help run up test test-programs check fix protos train-smoke families forecast-families video-families backtest load fuzz bench-gateway bench-runtime bench-camera
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -89,3 +89,6 @@ bench-gateway: .venv/.synced ## what the gateway adds to a call, beside echo ser
 
 bench-runtime: .venv/.synced ## batching and graphs of the runtime beside plainer ones, in bench/results (minutes)
 	@TF_CPP_MIN_LOG_LEVEL=3 $(RUN)python -m bench.runtime
+
+bench-camera: .venv/.synced ## the camera-motion model on textures, photographs and footage it never saw, in bench/results (minutes)
+	@TF_CPP_MIN_LOG_LEVEL=3 $(RUN)python -m bench.camera

@@ -15,7 +15,8 @@ from training.video.clips import FilmedClips, RenderedClips
 from training.video.config import CAMERA, FAMILIES, PRESETS, Augmentation, Config, Symmetry
 from training.video.rendered.camera import LABELS
 from training.video.rendered.clips import render_clips
-from training.video.rendered.photographs import film_photographs
+from training.video.rendered.footage import film_footage
+from training.video.rendered.photographs import PHOTOGRAPHS, film_photographs, load_photograph
 from training.video.rendered.textures import UNSEEN_FAMILIES
 from training.video.shape import ClipShape
 
@@ -214,6 +215,15 @@ def test_bundled_model_knows_motion_over_photographs(bundled: Path) -> None:
 
     clips = RenderedClips(*film_photographs(79, 117, SHAPE))
     assert measure_top1(predict_all(load_predict(bundled), clips, PRESETS["bundled"]), clips.classes) >= 0.87
+
+
+def test_bundled_model_knows_motion_behind_people_who_move(bundled: Path, shared_data: Path) -> None:
+    from training.video.evaluate import load_predict, measure_top1, predict_all
+
+    videos = sorted((shared_data / "video" / "fir_actions").glob("*/*.mp4"))[::7]
+    grounds = [load_photograph(name) for name in PHOTOGRAPHS]
+    clips = RenderedClips(*film_footage(videos, 80, 54, SHAPE, grounds))
+    assert measure_top1(predict_all(load_predict(bundled), clips, PRESETS["bundled"]), clips.classes) >= 0.83
 
 
 def test_a_run_becomes_a_version_unless_that_is_worse(

@@ -14,6 +14,7 @@ from training.video.rendered.camera import center_path, draw_path, look
 from training.video.rendered.clips import draw_exposures, draw_view, thin_exposures
 from training.video.rendered.light import draw_light
 from training.video.rendered.moments import Moments
+from training.video.sampling import choose_centre
 from training.video.shape import ClipShape
 
 RATES = (Fraction(10), Fraction(15), Fraction(24000, 1001), Fraction(25), Fraction(30), Fraction(60))
@@ -74,10 +75,7 @@ def sample_recording(encoded: bytes, shape: ClipShape) -> np.ndarray:
         frames = list(container.decode(stream))
         second = float(1 / stream.time_base)  # a closed file no longer tells
     seconds = np.array([frame.pts - frames[0].pts for frame in frames]) / second
-    span = min((shape.frames - 1) / shape.fps, seconds[-1])
-    wanted = (seconds[-1] - span) / 2 + np.linspace(0, span, shape.frames)
-    after = np.clip(np.searchsorted(seconds, wanted), 1, len(seconds) - 1)
-    chosen = np.where(wanted - seconds[after - 1] < seconds[after] - wanted, after - 1, after)
+    chosen = choose_centre(seconds, shape)
     size = {"width": shape.width, "height": shape.height, "format": "rgb24", "interpolation": "AREA"}
     return np.stack([frames[i].reformat(**size, threads=1).to_ndarray() for i in chosen])
 
