@@ -7,7 +7,7 @@ import pytest
 
 from training.recipe.config import override
 from training.recipe.run import Run, start_run
-from training.video import families
+from training.video import costs, families
 from training.video.config import FAMILIES, Config
 from training.video.dataset import open_dataset
 from training.video.families import list_configs, train_families
@@ -38,8 +38,13 @@ def judge_untrained(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, boo
 
 
 def test_the_table_has_every_family_its_ablation_and_its_costs(
-    video_squares: Path, tmp_path: Path, judge_untrained: list[tuple[str, int, bool]]
+    video_squares: Path,
+    tmp_path: Path,
+    judge_untrained: list[tuple[str, int, bool]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(costs, "_ROUNDS", 1)
+    monkeypatch.setattr(costs, "_DECODED", 3)
     configs = {name: override(FAMILIES[name], SMALL) for name in ("tsm", "two-stream")}
     runs, frames = train_families(configs, video_squares, tmp_path / "runs", seeds=(1, 2))
     assert {name: len(seeded) for name, seeded in runs.items()} == {"tsm": 2, "two-stream": 2}

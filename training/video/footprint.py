@@ -13,18 +13,18 @@ from training.video.config import Config
 from training.video.models.classifier import VideoClassifier, example_inputs
 
 _LOAD_AND_CALL = """
-import json, resource, sys
-import numpy as np, tensorflow as tf
+import json, sys
+import psutil, tensorflow as tf
 tf.config.threading.set_intra_op_parallelism_threads(1)
 tf.constant(0.0) + 1.0
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = psutil.Process().memory_info().rss
 loaded = tf.saved_model.load(sys.argv[1])
 call = loaded.signatures["serving_default"]
 inputs = {name: tf.zeros([int(sys.argv[2]), *spec.shape[1:]], spec.dtype)
           for name, spec in call.structured_input_signature[1].items()}
 for _ in range(3):
     call(**inputs)
-print(json.dumps(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before))
+print(json.dumps(psutil.Process().memory_info().rss - before))
 """
 
 
@@ -43,4 +43,4 @@ def measure_memory(folder: Path, batch: int) -> int:
     """Bytes that a process grows by when it loads a SavedModel and calls it with `batch` black clips."""
     command = [sys.executable, "-c", _LOAD_AND_CALL, str(folder), str(batch)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
-    return int(json.loads(done.stdout)) * 1024
+    return int(json.loads(done.stdout))
