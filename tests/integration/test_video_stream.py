@@ -14,7 +14,7 @@ from skimage.transform import resize
 from services.client.aio import AsyncClient
 from services.client.errors import InvalidInput
 from services.client.sync import Client
-from services.video.transforms import ClipOptions, _to_rgb
+from services.video.transforms import ClipOptions, to_rgb
 
 MOVES = {"pan right": (0, 2), "tilt down": (2, 0), "static": (0, 0), "pan left": (0, -2), "tilt up": (-2, 0)}
 RATE, SECONDS = 25, 4
@@ -47,7 +47,7 @@ def clips_of(video, options, step_s):
     """The clip of each step, cut from all frames at once."""
     with av.open(io.BytesIO(video)) as container:
         stream = container.streams.video[0]
-        shown = {frame.pts * float(stream.time_base): _to_rgb(frame, options) for frame in container.decode(stream)}
+        shown = {frame.pts * float(stream.time_base): to_rgb(frame, options) for frame in container.decode(stream)}
     times = np.array(sorted(shown))
     seconds = times - times[0]
     for step in range(math.floor(seconds[-1] / step_s) + 1):

@@ -17,7 +17,7 @@ from services.runtime.errors import InvalidInput, Overloaded, PayloadTooLarge
 from services.video.spool import Spool
 from services.video.stream_decoder import StreamLimits, decode_windows, reads_forward
 from services.video.streaming import VideoStreams, _Handover, read_step_s, split_options
-from services.video.transforms import ClipOptions, _to_rgb, choose_frames, decode_clip
+from services.video.transforms import ClipOptions, choose_frames, decode_clip, to_rgb
 from services.video.windows import SlidingWindow, Window
 
 OPTIONS = ClipOptions(frames=16, height=32, width=24, fps=8.0)
@@ -67,7 +67,7 @@ def decode_all(content):
     """Every frame of a video, and when it is shown in seconds after the first one."""
     with av.open(io.BytesIO(content)) as container:
         stream = container.streams.video[0]
-        shown = {frame.pts: _to_rgb(frame, OPTIONS) for frame in container.decode(stream)}
+        shown = {frame.pts: to_rgb(frame, OPTIONS) for frame in container.decode(stream)}
         times, unit = sorted(shown), float(stream.time_base)
     return [(time - times[0]) * unit for time in times], [shown[time] for time in times]
 

@@ -45,8 +45,8 @@ def train_families(
     """Trains what is not trained yet.
 
     Returns:
-        The finished runs of each family: with the first seed, and of the three with the best top-1 on the validation
-        clips with each seed; and of each family the run that sees a single frame, with the first seed.
+        The finished runs of each family: with the first seed, and of the three with the best top-1
+        with each seed; and of each family the run that sees a single frame, with the first seed.
     """
     first, *more = seeds
 
