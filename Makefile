@@ -30,7 +30,8 @@ run: .venv/.synced ## set up and start the whole platform with embedded defaults
 up: run ## the same as run
 
 test: check test-programs ## set up, then check and run every test
-	@$(RUN)pytest
+	@$(RUN)pytest tests/unit --numprocesses 2 --dist loadfile
+	@$(RUN)pytest tests/gateway tests/integration tests/e2e
 
 test-programs:
 	@missing=; command -v chromedriver >/dev/null || missing="chromium chromium-driver"; \
