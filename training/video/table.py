@@ -17,8 +17,8 @@ _TEXT = """\
 
 {train} clips to learn from, {valid} to watch by, {test} to judge by, of {labels}; {epochs} epochs each. Top-1, top-5
 and macro F1 are of one centre clip of {frames} frames of {width}x{height}; mean ± standard deviation where there are
-several seeds: of the three families that were best with the first. "views": the mean over {times} windows × {crops} crops. "one
-frame": the same family, trained and asked on the middle frame alone, repeated: what is above it comes from motion.
+several seeds: of the three families that were best with the first. "views": over {times} windows × {crops} crops.
+"one frame": the same family, trained and asked on the middle frame alone, repeated: what is above it comes from motion.
 GFLOP: of one view; of all views it is {views} times that. Memory: by how much a process grows that loads the SavedModel
 and answers {memory_batch} clips.
 
