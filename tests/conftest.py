@@ -26,6 +26,11 @@ def pytest_addoption(parser):
     parser.addoption("--fuzz-size", type=int, default=1, help="how many times as much the fuzz tests try")
 
 
+def pytest_make_parametrize_id(val, argname):
+    """Names bytes by their argument: compressed ones differ from process to process, and all must agree on names."""
+    return argname if isinstance(val, bytes) else None
+
+
 @pytest.fixture(scope="session")
 def fuzz_size(request):
     """How many times as much the fuzz tests try: 1, more in `make fuzz`."""
