@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -81,11 +82,12 @@ def lock():
 def crd_schema():
     """Kind of ray.io -> its schema, of KubeRay's CRDs; skips where they are not here."""
 
+    @cache
     def read(kind):
         file = SCHEMAS / f"ray.io_{kind.lower()}s.yaml"
         if not file.is_file():
             pytest.skip(f"needs KubeRay's CRD in {file}, which is not here")
-        versions = yaml.safe_load(file.read_text())["spec"]["versions"]
+        versions = yaml.load(file.read_text(), yaml.CSafeLoader)["spec"]["versions"]  # a megabyte each
         return next(v for v in versions if v["name"] == "v1")["schema"]["openAPIV3Schema"]
 
     return read

@@ -30,11 +30,6 @@ def test_no_secret_stands_in_any_file(root):
             assert not given or given[1].startswith(("$", "false", "true", "not-")) or "Name:" in line, (file, line)
 
 
-@pytest.fixture(params=["redis", "ray-head", "ray-worker", "serve-deploy", "gateway", "otel-collector"])
-def inner(request, compose):
-    return compose["services"][request.param]
-
-
 def test_every_service_is_hardened(compose):
     for name, service in compose["services"].items():
         assert service["read_only"], name

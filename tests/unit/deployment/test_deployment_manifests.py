@@ -1,5 +1,6 @@
 """k8s/: valid, hardened, and true to versions, ports, settings and labels."""
 
+import os
 import re
 
 import jsonschema
@@ -8,6 +9,7 @@ import pytest
 import yaml
 
 from services.gateway.settings import GatewaySettings
+from services.gateway.workers import STOP_TIMEOUT_S
 
 KUBERNETES = "1.32"
 NOT_OF_KUBERNETES = ("ray.io/", "monitoring.coreos.com/")
@@ -143,7 +145,9 @@ def test_everything_that_is_pointed_at_is_there(manifests):
 
 
 def test_network_policies_select_what_runs(manifests):
-    labels = {m["metadata"]["labels"]["app.kubernetes.io/component"] for m in of_kind(manifests, "Deployment", "StatefulSet")}
+    labels = {
+        m["metadata"]["labels"]["app.kubernetes.io/component"] for m in of_kind(manifests, "Deployment", "StatefulSet")
+    }
     labels |= {"ray"}
     policies = of_kind(manifests, "NetworkPolicy")
     assert {} in [p["spec"]["podSelector"] for p in policies]  # nothing is allowed by default
@@ -154,24 +158,19 @@ def test_network_policies_select_what_runs(manifests):
 
 def test_a_gateway_ends_within_its_time(manifests):
     ((_, pod),) = [(w, p) for w, p in pod_specs(manifests) if w == "Deployment/gateway"]
-    from services.gateway.workers import STOP_TIMEOUT_S
-
     pause_s = int(pod["containers"][0]["lifecycle"]["preStop"]["exec"]["command"][1])
     assert pod["terminationGracePeriodSeconds"] > STOP_TIMEOUT_S + pause_s
 
 
 @pytest.mark.parametrize("component", ["external-redis", "gpu", "head-recovery", "api-keys", "tracing", "monitoring"])
-def test_each_component_fits_on_the_base_alone(component, root, run_program):
-    folder = root / "k8s" / "overlays" / f".test-{component}"
-    folder.mkdir()
-    try:
-        kustomization = {"resources": ["../../base"], "components": [f"../../components/{component}"]}
-        (folder / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
-        result = run_program("kubectl", "kustomize", str(folder))
-        assert result.returncode == 0, result.stderr
-        for manifest in yaml.safe_load_all(result.stdout):
-            if not manifest["apiVersion"].startswith(NOT_OF_KUBERNETES):
-                kubernetes_validate.validate(manifest, KUBERNETES, strict=True)
-    finally:
-        (folder / "kustomization.yaml").unlink()
-        folder.rmdir()
+def test_each_component_fits_on_the_base_alone(component, root, run_program, tmp_path):
+    def relative(folder):
+        return os.path.relpath(root / "k8s" / folder, tmp_path.resolve())
+
+    kustomization = {"resources": [relative("base")], "components": [relative(f"components/{component}")]}
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
+    result = run_program("kubectl", "kustomize", str(tmp_path))
+    assert result.returncode == 0, result.stderr
+    for manifest in yaml.safe_load_all(result.stdout):
+        if not manifest["apiVersion"].startswith(NOT_OF_KUBERNETES):
+            kubernetes_validate.validate(manifest, KUBERNETES, strict=True)

@@ -92,7 +92,9 @@ def test_every_metric_is_on_a_dashboard_or_in_an_alert(root):
 
 def test_every_alert_has_its_entry_in_the_runbook(root):
     page = (root / "docs" / "operations.md").read_text()
-    headings = {re.sub(r"[^\w -]", "", h).strip().lower().replace(" ", "-") for h in re.findall(r"^#+ (.+)$", page, re.M)}
+    headings = {
+        re.sub(r"[^\w -]", "", h).strip().lower().replace(" ", "-") for h in re.findall(r"^#+ (.+)$", page, re.M)
+    }
     alerts = [rule for rule in read_rules(root) if "alert" in rule]
     assert len(alerts) > 10
     for alert in alerts:
@@ -129,7 +131,9 @@ def test_the_jobs_of_alerts_are_scraped(root, render):
 
 def test_what_is_scraped_is_exported_there(root, compose):
     scraped = yaml.safe_load((root / "deploy/prometheus/prometheus.yml").read_text())["scrape_configs"]
-    ports = {name: config["port"] for job in scraped for config in job.get("dns_sd_configs", ()) for name in config["names"]}
+    ports = {
+        name: config["port"] for job in scraped for config in job.get("dns_sd_configs", ()) for name in config["names"]
+    }
     assert ports.pop("gateway") == 8501
     for name, port in ports.items():
         assert f"--metrics-export-port={port}" in compose["services"][name]["command"]
