@@ -9,7 +9,7 @@ SERIES_DATA ?= ../shared/data
 VIDEO_DATA ?= ../shared/data/video/fir_actions
 
 .DEFAULT_GOAL := help
-.PHONY: help run up test test-programs check fix protos train-smoke families forecast-families video-families backtest load fuzz bench-gateway bench-runtime bench-camera
+.PHONY: help run up test test-programs check fix protos train-smoke families forecast-families video-families backtest load fuzz bench-gateway bench-runtime bench-camera images
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -81,6 +81,10 @@ backtest: .venv/.synced ## the bundled forecaster beside statsforecast's models,
 load: .venv/.synced ## 30 s of mixed traffic against a running platform
 	@$(RUN)locust -f tests/load/locustfile.py --headless --users 16 --spawn-rate 8 --run-time 30s \
 	  --host http://127.0.0.1:8501 --only-summary
+
+images: ## build the container images (needs Docker)
+	@for target in gateway serving training; do \
+	  docker build -f deploy/Dockerfile --target $$target -t seqserve-$$target:0.1.0 . || exit 1; done
 
 fuzz: .venv/.synced ## more than 15,000 built, broken and random requests at both doors (minutes)
 	@$(RUN)pytest tests/gateway/test_contract.py tests/gateway/test_grpc_fuzz.py --fuzz-size 12 -s

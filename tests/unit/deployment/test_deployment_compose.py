@@ -49,7 +49,7 @@ def test_what_is_inner_cannot_be_reached_from_outside(compose):
 
 
 def test_settings_of_the_gateway_are_settings(compose):
-    names = [name for name in compose["services"]["gateway"]["environment"]]
+    names = list(compose["services"]["gateway"]["environment"])
     fields = {f"SEQSERVE_GATEWAY_{field.upper()}" for field in GatewaySettings.model_fields}
     assert len(names) > 4
     assert set(names) <= fields
