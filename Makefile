@@ -83,8 +83,8 @@ load: .venv/.synced ## 30 s of mixed traffic against a running platform
 	  --host http://127.0.0.1:8501 --only-summary
 
 images: ## build the container images (needs Docker)
-	@for target in gateway serving training; do \
-	  docker build -f deploy/Dockerfile --target $$target -t seqserve-$$target:0.1.0 . || exit 1; done
+	@version=$$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml); for target in gateway serving training; do \
+	  docker build -f deploy/Dockerfile --target $$target -t seqserve-$$target:$$version . || exit 1; done
 
 fuzz: .venv/.synced ## more than 15,000 built, broken and random requests at both doors (minutes)
 	@$(RUN)pytest tests/gateway/test_contract.py tests/gateway/test_grpc_fuzz.py --fuzz-size 12 -s
