@@ -16,7 +16,7 @@ from services.gateway.call import Call
 from services.gateway.clients import ServiceClient
 from services.gateway.metrics import CACHE, CACHE_ITEMS
 from services.gateway.observation import Observer
-from services.gateway.target import Target, find_target
+from services.gateway.target import Target, drawn_version, find_target
 from services.runtime.errors import DeadlineExceeded, ServiceError
 
 log = structlog.get_logger(__name__)
@@ -152,9 +152,8 @@ class Inference:
 
     async def _ask(self, endpoint: Endpoint[Response], request: Message, call: Call, target: Target | None) -> Response:
         client = self.clients[endpoint.service]
-        drawn = target.version if target and target.is_drawn else ""
         payload = request.SerializeToString(deterministic=True)
-        answer = await client.call(endpoint.method, payload, call.timeout_s, call.request_id, drawn)
+        answer = await client.call(endpoint.method, payload, call.timeout_s, call.request_id, drawn_version(target))
         return endpoint.response_type.FromString(answer)
 
     def _finish(

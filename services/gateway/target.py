@@ -24,6 +24,11 @@ class Target:
     is_drawn: bool = False
 
 
+def drawn_version(target: Target | None) -> str:
+    """The version that the replica is told to answer with; empty where it chooses itself."""
+    return target.version if target and target.is_drawn else ""
+
+
 def find_target(
     models: Mapping[str, ModelDescription], name: str, version: str = "", draw: Callable[[], float] = random.random
 ) -> Target | None:

@@ -7,12 +7,25 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from seqserve.video.v1 import video_service_pb2 as pb
 
 from services.runtime.answer import ModelVersion, Prediction
+from services.runtime.errors import InvalidInput
 
 MAX_CLIPS = 16
 MAX_TOP_K = 1000
 DEFAULT_STEP_S, MIN_STEP_S, MAX_STEP_S = 1.0, 0.1, 3600.0
 
 TopK = Annotated[int, Field(ge=1, le=MAX_TOP_K, strict=True, description="Classes to return per clip.")]
+
+
+def read_step_s(options: pb.StreamVideoOptions) -> float:
+    """Seconds between answers.
+
+    Raises:
+        InvalidInput: out of range.
+    """
+    if options.step_s and not MIN_STEP_S <= options.step_s <= MAX_STEP_S:
+        limits = f"{MIN_STEP_S:g} to {MAX_STEP_S:g}, or 0 for {DEFAULT_STEP_S:g}"
+        raise InvalidInput(f"{options.step_s:g}; {limits}", "options.step_s")
+    return options.step_s or DEFAULT_STEP_S
 
 
 class ClassifyVideoRequest(BaseModel):

@@ -13,7 +13,6 @@ from contextlib import asynccontextmanager, closing
 from seqserve.video.v1 import video_service_pb2 as pb
 
 from services.runtime.errors import InvalidInput, Overloaded
-from services.video.schema import DEFAULT_STEP_S, MAX_STEP_S, MIN_STEP_S
 from services.video.spool import Spool
 from services.video.stream_decoder import StreamLimits, decode_windows
 from services.video.transforms import ClipOptions
@@ -71,18 +70,6 @@ class VideoStreams:
                     await asyncio.wait({filling, decoding})  # both use the spool
         finally:
             self._open -= 1
-
-
-def read_step_s(options: pb.StreamVideoOptions) -> float:
-    """Seconds between answers.
-
-    Raises:
-        InvalidInput: out of range.
-    """
-    if options.step_s and not MIN_STEP_S <= options.step_s <= MAX_STEP_S:
-        limits = f"{MIN_STEP_S:g} to {MAX_STEP_S:g}, or 0 for {DEFAULT_STEP_S:g}"
-        raise InvalidInput(f"{options.step_s:g}; {limits}", "options.step_s")
-    return options.step_s or DEFAULT_STEP_S
 
 
 async def split_options(

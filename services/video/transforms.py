@@ -177,11 +177,23 @@ def choose_frames(times: np.ndarray, frames: int, fps: float, time_base: Fractio
     seconds = (times - times[0]) * float(time_base)
     span = min((frames - 1) / fps, seconds[-1])
     wanted = (seconds[-1] - span) / 2 + np.linspace(0, span, frames)
-    after = np.clip(np.searchsorted(seconds, wanted), 1, max(len(seconds) - 1, 1))
+    return find_nearest(seconds, wanted)
+
+
+def find_nearest(seconds: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Indices of the frames nearest to moments, the later one of two that are equally near.
+
+    Args:
+        seconds: when the frames are shown, rising. [all frames]
+        wanted: moments. [frames]
+
+    Returns:
+        Indices into `seconds`. [frames]
+    """
     if len(seconds) == 1:
-        return np.zeros(frames, int)
-    before_is_nearer = wanted - seconds[after - 1] < seconds[after] - wanted
-    return np.where(before_is_nearer, after - 1, after)
+        return np.zeros(len(wanted), int)
+    after = np.clip(np.searchsorted(seconds, wanted), 1, len(seconds) - 1)
+    return np.where(wanted - seconds[after - 1] < seconds[after] - wanted, after - 1, after)
 
 
 def to_rgb(frame: av.VideoFrame, options: ClipOptions, scaler: VideoReformatter | None = None) -> np.ndarray:

@@ -14,7 +14,7 @@ from fractions import Fraction
 import numpy as np
 
 from services.runtime.errors import InvalidInput
-from services.video.transforms import ClipOptions, choose_frames
+from services.video.transforms import ClipOptions, choose_frames, find_nearest
 
 ROUNDING_S = 1e-9  # timestamps are fractions, which floats do not hold
 
@@ -32,22 +32,6 @@ class Window:
     start_s: float
     end_s: float
     frames: np.ndarray
-
-
-def find_nearest(seconds: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Indices of the frames nearest to moments, the later one of two that are equally near.
-
-    Args:
-        seconds: when the frames are shown, rising. [all frames]
-        wanted: moments. [frames]
-
-    Returns:
-        Indices into `seconds`. [frames]
-    """
-    if len(seconds) == 1:
-        return np.zeros(len(wanted), int)
-    after = np.clip(np.searchsorted(seconds, wanted), 1, len(seconds) - 1)
-    return np.where(wanted - seconds[after - 1] < seconds[after] - wanted, after - 1, after)
 
 
 class SlidingWindow:

@@ -14,9 +14,10 @@ import pytest
 from seqserve.video.v1 import video_service_pb2 as pb
 
 from services.runtime.errors import InvalidInput, Overloaded, PayloadTooLarge
+from services.video.schema import read_step_s
 from services.video.spool import Spool
 from services.video.stream_decoder import StreamLimits, decode_windows, reads_forward
-from services.video.streaming import VideoStreams, _Handover, read_step_s, split_options
+from services.video.streaming import VideoStreams, _Handover, split_options
 from services.video.transforms import ClipOptions, choose_frames, decode_clip, to_rgb
 from services.video.windows import SlidingWindow, Window
 

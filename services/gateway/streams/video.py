@@ -9,9 +9,9 @@ from seqserve.video.v1 import video_service_pb2 as pb
 
 from services.gateway.call import Call
 from services.gateway.inference import Inference
-from services.gateway.target import find_target
+from services.gateway.target import drawn_version, find_target
 from services.runtime.errors import InvalidInput, PayloadTooLarge
-from services.video.schema import DEFAULT_STEP_S, MAX_STEP_S, MAX_TOP_K, MIN_STEP_S
+from services.video.schema import MAX_TOP_K, read_step_s
 
 STREAM_VIDEO = "/seqserve.video.v1.VideoService/StreamVideo"
 MODEL = "video"
@@ -36,10 +36,9 @@ async def stream_video(
     call.client.check_model(MODEL)
     client = inference.clients[MODEL]
     target = find_target(client.models or {}, MODEL)
-    drawn = target.version if target and target.is_drawn else ""
     answers = 0
     try:
-        async with client.stream(STREAM_VIDEO, call.timeout_s, call.request_id, drawn) as rpc:
+        async with client.stream(STREAM_VIDEO, call.timeout_s, call.request_id, drawn_version(target)) as rpc:
             async for response in _exchange(rpc, _check(requests, max_bytes)):
                 call.outcome.model, call.outcome.version = response.model.name, response.model.version
                 answers += 1
@@ -106,6 +105,4 @@ async def _check(
 def _check_options(options: pb.StreamVideoOptions) -> None:
     if not 0 <= options.top_k <= MAX_TOP_K:
         raise InvalidInput(f"{options.top_k}; 1 to {MAX_TOP_K}, or 0 for 5", "options.top_k")
-    if options.step_s and not MIN_STEP_S <= options.step_s <= MAX_STEP_S:
-        limits = f"{MIN_STEP_S:g} to {MAX_STEP_S:g}, or 0 for {DEFAULT_STEP_S:g}"
-        raise InvalidInput(f"{options.step_s:g}; {limits}", "options.step_s")
+    read_step_s(options)
