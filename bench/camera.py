@@ -18,6 +18,7 @@ from services.video.transforms import ClipOptions, decode_clip
 from training.recipe.config import to_dict
 from training.recipe.family_table import describe_threads
 from training.recipe.publication import measure_bytes
+from training.recipe.report.markdown import format_counts
 from training.recipe.report.measures import bootstrap_share, confuse, rank_truth
 from training.video.clips import RenderedClips
 from training.video.config import PRESETS
@@ -68,9 +69,8 @@ def main(
         right = rank_truth(answers, filmed.classes) == 0
         low, high = bootstrap_share(right)
         rows.append(f"| {title} | {len(right):,} | {right.mean():.3f} ({low:.3f} to {high:.3f}) |")
-        tables.append(
-            f"{title[0].upper()}{title[1:]} (rows are true):\n\n{_tabulate(confuse(answers, filmed.classes))}"
-        )
+        counts = format_counts(LABELS, confuse(answers, filmed.classes).tolist())
+        tables.append(f"{title[0].upper()}{title[1:]} (rows are true):\n\n{counts}")
         console.print(rows[-1])
     decode_ms, model_ms = _time_clips(predict)
     text = _TEXT.format(
@@ -115,13 +115,6 @@ def _time_clips(predict: Predict) -> tuple[float, float]:
         decoding.append(decoded_s - started_s)
         answering.append(time.perf_counter() - decoded_s)
     return statistics.median(decoding) * 1e3, statistics.median(answering) * 1e3
-
-
-def _tabulate(table: np.ndarray) -> str:
-    head = ["", *LABELS]
-    rows = [head, ["---", *["---:"] * len(LABELS)]]
-    rows += [[label, *map(str, counts)] for label, counts in zip(LABELS, table.tolist(), strict=True)]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import numpy as np
 from training.forecast.comparison import DRAWS, Comparison, compare, tell_interval, write_measure, write_number
 from training.forecast.losses import mean_known
 from training.forecast.measures import LAG7, OURS, Weeks, measure
+from training.recipe.report.markdown import format_rows
 from training.recipe.report.terms import describe
 
 _OF_OURS = (
@@ -88,9 +89,3 @@ def _list_intervals(sources: Sequence[Weeks], methods: Sequence[str]) -> tuple[l
         means = {name: float(mean_known(np.array([score[name] for score in scores]))) for name in _OF_INTERVALS}
         rows.append([method, *(write_measure(name, mean) for name, mean in means.items())])
     return ["method", *(describe(name).title for name in _OF_INTERVALS)], rows
-
-
-def format_rows(head: list[str], rows: list[list[str]]) -> str:
-    """A Markdown table whose first column is words and whose others are numbers."""
-    lines = [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

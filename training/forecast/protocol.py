@@ -14,9 +14,9 @@ from training.forecast.config import CONTEXT, HORIZON
 from training.forecast.data import Series
 from training.forecast.evaluate import Serve
 from training.forecast.levels import MEDIAN
-from training.forecast.markdown import format_rows
 from training.forecast.measures import LAG7, OURS
 from training.forecast.statistical import forecast_statistically
+from training.recipe.report.markdown import format_rows
 
 SOURCE, DAYS = "nn5_daily", 56
 MONASH_MAE = {  # mean MAE in the archive's table, of its own 56 days

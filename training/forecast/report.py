@@ -15,7 +15,7 @@ from training.forecast.measures import OURS, Weeks, measure_calibration, measure
 from training.forecast.sections import list_days, list_forecasts, list_intervals, list_quality
 from training.recipe.publication import Version
 from training.recipe.report.page import Headline, Page, Section, write_page
-from training.recipe.report.sections import compare_versions, list_costs, list_training
+from training.recipe.report.sections import compare_versions, list_costs, list_surroundings, list_training
 from training.recipe.report.terms import describe
 
 _OF_DAYS = ("mae", "rmse", "bias", "smape", "mase7", "wql", "coverage_80", "coverage_95", "width_80")
@@ -128,19 +128,12 @@ def _pick_compared(metrics: Mapping[str, float]) -> dict[str, float]:
 
 
 def _list_results(material: Material, metrics: Mapping[str, float], comparison: Comparison) -> dict[str, Any]:
-    versions = [
-        {"version": v.number, "created": v.created, "size_bytes": v.size_bytes, "metrics": dict(v.metrics)}
-        for v in material.versions
-    ]
     return {
         "metrics": {name: _write_json(value) for name, value in metrics.items()},
         "methods": _list_methods(comparison),
         "levels": list(QUANTILE_LEVELS),
         "sources": [_list_source(weeks) for weeks in material.sources],
-        "extra": dict(material.extra),
-        "costs": dict(material.costs),
-        "versions": versions,
-        "config": dict(material.config),
+        **list_surroundings(material.extra, material.costs, material.versions, material.config),
     }
 
 

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from training.recipe.export import SIGNATURE, Tensors, write_saved_model
 from training.recipe.publication import measure_bytes
+from training.recipe.report.markdown import format_rows
 from training.recipe.run import Run
 from training.recipe.timing import Arrays, compile_graph, make_call, time_calls
 
@@ -70,15 +71,14 @@ def tabulate(
         cells: headings of the latencies.
     """
     head = ["family", "seeds", "parameters", "MB", *metrics.values(), *cells]
-    rows = [head, ["---"] + ["---:"] * (len(head) - 1)]
+    rows = []
     for name, seeded in runs.items():
-        reached = [run.metrics["metrics"] for run in seeded]
-        quality = [_tell(reached, metric) for metric in metrics]
+        quality = [tell_seeds(seeded, metric) for metric in metrics]
         cost = costs[name]
         size = f"{cost.size_bytes / 1e6:.2f}"
         times = [f"{ms:.2f}" for ms in cost.latencies_ms]
         rows.append([name, str(len(seeded)), f"{cost.parameters:,}", size, *quality, *times])
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return format_rows(head, rows)
 
 
 def describe_threads() -> str:
@@ -96,8 +96,9 @@ def _make_calls(folder: Path, cells: Sequence[Arrays]) -> list[Any]:
     return calls
 
 
-def _tell(reached: Sequence[Mapping[str, float]], metric: str) -> str:
-    """Mean and standard deviation over the seeds."""
+def tell_seeds(seeded: Sequence[Run], metric: str) -> str:
+    """Mean and standard deviation of a metric over runs of several seeds; "" where one of them has no such."""
+    reached = [run.metrics["metrics"] for run in seeded]
     if not all(metric in metrics for metrics in reached):
         return ""
     values = [metrics[metric] for metrics in reached]

@@ -15,7 +15,7 @@ from training.recipe.report.judgement import Answers, Judgement, judge, list_res
 from training.recipe.report.measures import bootstrap_share, rank_truth
 from training.recipe.report.page import Figure, Headline, Page, Section, Table, write_page
 from training.recipe.report.plots import plot_gallery, plot_shares
-from training.recipe.report.sections import compare_versions, list_costs, list_training
+from training.recipe.report.sections import compare_versions, list_costs, list_surroundings, list_training
 from training.recipe.report.terms import describe
 
 _MISTAKES = 24
@@ -100,7 +100,7 @@ def write_sketch_report(material: Material, folder: Path) -> dict[str, float]:
             "created": created,
             **list_results(judgement),
             "fractions": begun,
-            **_list_surroundings(material),
+            **list_surroundings(material.extra, material.costs, material.versions, material.config),
         },
     )
     write_page(page, folder)
@@ -118,15 +118,6 @@ def _list_sections(material: Material, judgement: Judgement, begun: list[dict[st
     if material.costs:
         sections.append(list_costs(material.costs, material.versions, "this run"))
     return [*sections, list_training(material.config, material.history)]
-
-
-def _list_surroundings(material: Material) -> dict[str, Any]:
-    versions = [
-        {"version": v.number, "created": v.created, "size_bytes": v.size_bytes, "metrics": dict(v.metrics)}
-        for v in material.versions
-    ]
-    extra, costs = dict(material.extra), dict(material.costs)
-    return {"extra": extra, "costs": costs, "versions": versions, "config": dict(material.config)}
 
 
 def _list_more_headlines(material: Material) -> list[Headline]:

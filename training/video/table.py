@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from training.recipe.family_table import describe_threads
+from training.recipe.family_table import describe_threads, tell_seeds
+from training.recipe.report.markdown import format_counts, format_rows
 from training.recipe.run import Run
 from training.video.config import Config
 from training.video.costs import BATCHES, MEMORY_BATCH, FamilyCost, measure_families, time_decoding, time_flow
@@ -81,29 +82,27 @@ def write_table(runs: Mapping[str, Sequence[Run]], frames: Mapping[str, Run], da
 
 
 def _tabulate_quality(runs: Mapping[str, Sequence[Run]], frames: Mapping[str, Run]) -> str:
-    rows = [["family", "seeds", "top-1", "top-5", "macro F1", "views", "one frame"]]
+    rows = []
     for name, seeded in runs.items():
-        told = [_tell(seeded, metric) for metric in ("top1", "top5", "macro_f1", "views_top1")]
-        rows.append([name, str(len(seeded)), *told, _tell([frames[name]], "top1")])
-    return _write_rows(rows)
+        told = [tell_seeds(seeded, metric) for metric in ("top1", "top5", "macro_f1", "views_top1")]
+        rows.append([name, str(len(seeded)), *told, tell_seeds([frames[name]], "top1")])
+    return format_rows(["family", "seeds", "top-1", "top-5", "macro F1", "views", "one frame"], rows)
 
 
 def _tabulate_cost(runs: Mapping[str, Sequence[Run]], costs: Mapping[str, FamilyCost]) -> str:
     batches = [f"ms, batch {batch}" for batch in BATCHES]
-    rows = [["family", "parameters", "MB", "GFLOP", "memory, MB", *batches]]
+    rows = []
     for name, seeded in runs.items():
         cost, gflops = costs[name].serving, seeded[0].metrics["metrics"]["gflops"]
         times = [f"{ms:.2f}" for ms in cost.latencies_ms]
         size, grown = f"{cost.size_bytes / 1e6:.2f}", f"{costs[name].memory_bytes / 1e6:.0f}"
         rows.append([name, f"{cost.parameters:,}", size, f"{gflops:.3f}", grown, *times])
-    return _write_rows(rows)
+    return format_rows(["family", "parameters", "MB", "GFLOP", "memory, MB", *batches], rows)
 
 
 def _tabulate_confusion(run: Run) -> str:
     results = json.loads((run.report / "report.json").read_text())
-    labels = results["labels"]
-    counted = zip(labels, results["confusion_matrix"], strict=True)
-    return _write_rows([["", *labels], *([label, *map(str, row)] for label, row in counted)])
+    return format_counts(results["labels"], results["confusion_matrix"])
 
 
 def _tell_streams(run: Run) -> str:
@@ -113,15 +112,3 @@ def _tell_streams(run: Run) -> str:
 
 def _mean(seeded: Sequence[Run], metric: str) -> float:
     return statistics.mean(run.metrics["metrics"][metric] for run in seeded)
-
-
-def _tell(seeded: Sequence[Run], metric: str) -> str:
-    values = [run.metrics["metrics"][metric] for run in seeded if metric in run.metrics["metrics"]]
-    if not values:
-        return ""
-    return f"{statistics.mean(values):.3f}" + (f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else "")
-
-
-def _write_rows(rows: Sequence[Sequence[str]]) -> str:
-    ruled = [rows[0], ["---", *["---:"] * (len(rows[0]) - 1)], *rows[1:]]
-    return "\n".join(f"| {' | '.join(row)} |" for row in ruled)

@@ -35,6 +35,17 @@ def list_training(config: Mapping[str, Any], history: Mapping[str, np.ndarray]) 
     return Section("Training", [Figure("learning_curves", plot_learning_curves(history), caption), table])
 
 
+def list_surroundings(
+    extra: Mapping[str, float], costs: Mapping[str, float], versions: Sequence[Version], config: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What a report has beside its own results, as JSON types."""
+    earlier = [
+        {"version": v.number, "created": v.created, "size_bytes": v.size_bytes, "metrics": dict(v.metrics)}
+        for v in versions
+    ]
+    return {"extra": dict(extra), "costs": dict(costs), "versions": earlier, "config": dict(config)}
+
+
 def flatten_config(config: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
     """Dotted names, as `--set` takes them, and values."""
     rows: list[tuple[str, str]] = []
