@@ -42,9 +42,9 @@ def test_every_setting_is_there():
     assert list(rows_of("Settings")) == [name.upper() for name in GatewaySettings.model_fields]
 
 
-def switches():
-    """(name, value or "") of each row of the table of techniques; rows may name several."""
-    table = re.search(r"^## Techniques.*?(?=^## )", TRAINING, re.M | re.S)[0]
+def told_switches(page):
+    """(name, value or "") of each row of a page's table of techniques; rows may name several."""
+    table = re.search(r"^## Techniques.*?(?=^## )", (DOCS / page).read_text(), re.M | re.S)[0]
     columns = re.findall(r"^\| [^|]+ \| ([^|]+) \|", table, re.M)[1:]
     return [found for column in columns for found in re.findall(r"`([\w.]+)`(?: = `(\w+)`)?", column)]
 
@@ -56,9 +56,9 @@ def names_of(fields, above=""):
 
 def test_every_switch_of_training_is_there():
     config = FAMILIES["gru"]
-    assert len(switches()) > 30
-    assert {name for name, _ in switches()} <= names_of(to_dict(config))
-    for name, value in switches():
+    assert len(told_switches("training.md")) > 30
+    assert {name for name, _ in told_switches("training.md")} <= names_of(to_dict(config))
+    for name, value in told_switches("training.md"):
         if value:
             override(config, [f"{name}={value}"])
     for assignment in re.findall(r"`(?:--set )?([a-z_.]+=[^`. ]+)`", TRAINING):
@@ -69,14 +69,8 @@ def test_no_switch_of_training_is_missing():
     fields = to_dict(FAMILIES["gru"])
     expected = names_of({name: fields[name] for name in ("optimisation", "model", "distillation")})
     sizes = {"epochs", "batch_size", "units", "layers", "cell", "family", "clip"}
-    missing = expected - {name for name, _ in switches()} - set(fields)
+    missing = expected - {name for name, _ in told_switches("training.md")} - set(fields)
     assert {name for name in missing if name.rpartition(".")[2] not in sizes} == set()
-
-
-def told_switches(page):
-    table = re.search(r"^## Techniques.*?(?=^## )", (DOCS / page).read_text(), re.M | re.S)[0]
-    columns = re.findall(r"^\| [^|]+ \| ([^|]+) \|", table, re.M)[1:]
-    return {found for column in columns for found in re.findall(r"`([\w.]+)`(?: = `(\w+)`)?", column)}
 
 
 @pytest.mark.parametrize(

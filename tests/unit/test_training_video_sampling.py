@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from services.video.transforms import choose_frames
-from training.video.sampling import choose_centre, choose_random, choose_segments, spatial_views, temporal_views
+from training.video.sampling import choose_centre, choose_random, spatial_views, temporal_views
 from training.video.shape import ClipShape
 
 SHAPE = ClipShape(frames=16, height=32, width=32, fps=8.0)
@@ -93,11 +93,3 @@ def test_three_crops_of_upright_frames_lie_one_below_the_other():
 def test_other_numbers_of_crops_are_refused():
     with pytest.raises(ValueError, match="crops must be 1 or 3, got 2"):
         spatial_views(np.zeros((1, 8, 8, 3), np.uint8), 2)
-
-
-def test_segments_give_a_frame_each():
-    assert choose_segments(None, 30, 3).tolist() == [5, 15, 25]
-    assert choose_segments(None, 2, 4).tolist() == [0, 0, 1, 1]
-    drawn = np.stack([choose_segments(np.random.default_rng(seed), 30, 3) for seed in range(200)])
-    assert (drawn // 10 == [0, 1, 2]).all()
-    assert all(len(np.unique(column)) == 10 for column in drawn.T)

@@ -1,14 +1,14 @@
 """Batches of clips for training, which depend on the seed, the epoch and their number only."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from training.video.augmentation import Augmenter
-from training.video.clips import Clips
+from training.video.clips import Clips, stack_clips
 from training.video.config import Config
 from training.video.flow import compute_flow
 from training.video.model_config import TwoStreamModel
@@ -31,8 +31,7 @@ def open_validation(clips: Clips, classes: int, config: Config) -> tf.data.Datas
 
     def batches() -> Iterator[Batch]:
         for rows in split_rows(len(clips), config.optimisation.batch_size):
-            frames = np.stack([clips.take(row) for row in rows])
-            yield join_inputs(frames, config), np.eye(classes, dtype=np.float32)[clips.classes[rows]]
+            yield join_inputs(stack_clips(clips, rows), config), np.eye(classes, dtype=np.float32)[clips.classes[rows]]
 
     return _stream(batches, len(split_rows(len(clips), config.optimisation.batch_size)))
 
@@ -67,8 +66,8 @@ def split_rows(count: int, size: int) -> list[np.ndarray]:
     return np.split(np.arange(count), range(size, count, size)) if count else []
 
 
-def _stream(read: object, steps: int) -> tf.data.Dataset:
-    example = next(read())  # type: ignore[operator]
+def _stream(read: Callable[[], Iterator[Batch]], steps: int) -> tf.data.Dataset:
+    example = next(read())
     signature = keras.tree.map_structure(lambda a: tf.TensorSpec([None, *a.shape[1:]], a.dtype), example)
     dataset = tf.data.Dataset.from_generator(read, output_signature=signature)
     return dataset.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(4)

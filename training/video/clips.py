@@ -1,6 +1,6 @@
 """Clips of a split, as a training or an evaluation asks for them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 import numpy as np
@@ -28,6 +28,11 @@ class Clips(Protocol):
 
     def view(self, row: int, times: int, crops: int) -> list[np.ndarray]:
         """The clip in `times` windows of `crops` crops each."""
+
+
+def stack_clips(clips: Clips, rows: Iterable[int]) -> np.ndarray:
+    """Some clips as a service would sample them. uint8 [rows, frames, height, width, 1 or 3]"""
+    return np.stack([clips.take(row) for row in rows])
 
 
 class RenderedClips:

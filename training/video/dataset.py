@@ -73,5 +73,5 @@ def _read(config: Config, data_dir: Path) -> Dataset:
     listing = list_videos(data_dir, config.labels or None, config.fold, config.valid_share, config.seed)
     shape = config.shape
     videos = open_videos(listing, shape.height, shape.width, CACHE_DIR if config.cache else None, config.workers)
-    clips = {name: FilmedClips(part.read, part.classes, shape) for name, part in videos.splits.items()}
-    return Dataset(videos.labels, {name: partial(clips.__getitem__, name) for name in clips})
+    sources = {name: partial(FilmedClips, part.read, part.classes, shape) for name, part in videos.splits.items()}
+    return Dataset(videos.labels, sources)

@@ -10,7 +10,7 @@ import tensorflow as tf
 from training.recipe.config import override_values, to_dict
 from training.recipe.report.measures import measure
 from training.video.batches import join_inputs, split_rows
-from training.video.clips import Clips
+from training.video.clips import Clips, stack_clips
 from training.video.config import PRESETS, Config
 from training.video.dataset import PHOTOGRAPHS, open_dataset
 from training.video.models.classifier import VideoClassifier
@@ -80,10 +80,7 @@ def load_predict(model_folder: Path) -> Predict:
 def predict_all(predict: Predict, clips: Clips, config: Config) -> np.ndarray:
     """Probabilities [clips, classes], in the order of the clips."""
     return np.concatenate(
-        [
-            predict(join_inputs(np.stack([clips.take(row) for row in rows]), config))
-            for rows in split_rows(len(clips), _BATCH)
-        ]
+        [predict(join_inputs(stack_clips(clips, rows), config)) for rows in split_rows(len(clips), _BATCH)]
     )
 
 

@@ -14,7 +14,7 @@ from training.recipe.report.calibration import apply_temperature, fit_temperatur
 from training.recipe.report.measures import measure
 from training.recipe.run import Run
 from training.video.card import describe_data, write_card
-from training.video.clips import Clips, RenderedClips
+from training.video.clips import Clips, RenderedClips, stack_clips
 from training.video.config import Config
 from training.video.dataset import Dataset, open_dataset
 from training.video.evaluate import load_predict, predict_all
@@ -44,8 +44,9 @@ def export(run: Run, models_dir: Path, allow_worse: bool = False) -> Path:
     dataset, answers = open_dataset(config, run.data_dir), read_answers(run)
     labels, shape, test = dataset.labels, config.shape, dataset["test"]
     model, versions = load_model(run, config, len(labels)), read_versions(models_dir, "video")
-    candidate = Measured(f"run {run.folder.name}", run.metrics["metrics"], labels, name_data(test, labels))
-    newest = measure_version(versions[-1], dataset, config) if versions else None
+    data = fingerprint(stack_clips(test, range(len(test))), np.array(labels)[test.classes])
+    candidate = Measured(f"run {run.folder.name}", run.metrics["metrics"], labels, data)
+    newest = measure_version(versions[-1], dataset, config, data) if versions else None
     print(check_better(candidate, newest, "top1", allow_worse=allow_worse))
     temperature = fit_temperature(answers["valid"], dataset["valid"].classes) if config.calibrate else 1.0
 
@@ -59,7 +60,7 @@ def export(run: Run, models_dir: Path, allow_worse: bool = False) -> Path:
             model=model,
             serve=serve,
             inputs=describe_inputs(shape),
-            golden_inputs={"frames": np.stack([test.take(row) for row in range(min(_GOLDEN, len(test)))])},
+            golden_inputs={"frames": stack_clips(test, range(min(_GOLDEN, len(test))))},
             labels=labels,
             options=to_dict(shape) | {"temperature": temperature},
             metrics=run.metrics["metrics"],
@@ -81,28 +82,22 @@ def describe_inputs(shape: ClipShape) -> dict[str, tf.TensorSpec]:
     return {"frames": tf.TensorSpec([None, shape.frames, shape.height, shape.width, 3], tf.uint8)}
 
 
-def name_data(test: Clips, labels: tuple[str, ...]) -> str:
-    """Names test clips by their content, see `fingerprint`."""
-    frames = np.stack([test.take(row) for row in range(len(test))])
-    return fingerprint(frames, np.array(labels)[test.classes])
-
-
-def measure_version(version: Version, dataset: Dataset, config: Config) -> Measured:
-    """The version on the run's test clips, with its classes in the run's order; without measures if it reads others or
-    answers something else."""
+def measure_version(version: Version, dataset: Dataset, config: Config, data: str) -> Measured:
+    """The version on the run's test clips, which `data` names, with its classes in the run's order; without measures if
+    it reads others or answers something else."""
     labels, test = version.labels, dataset["test"]
     shape = {name: version.options.get(name) for name in to_dict(config.shape)}
     if set(labels) != set(dataset.labels) or shape != to_dict(config.shape):
         return Measured(version.title, {}, labels, "")
     answers = predict_all(load_predict(version.folder), test, config)
     answers = answers[:, [labels.index(label) for label in dataset.labels]]
-    return Measured(version.title, measure(answers, test.classes), labels, name_data(test, dataset.labels))
+    return Measured(version.title, measure(answers, test.classes), labels, data)
 
 
 def _check_answers(folder: Path, test: Clips, config: Config, expected: np.ndarray) -> None:
     """Compares what the graph says with what the model said when it was judged."""
     rows = range(min(_CHECKED, len(test)))
-    some = RenderedClips(np.stack([test.take(row) for row in rows]), test.classes[: len(rows)])
+    some = RenderedClips(stack_clips(test, rows), test.classes[: len(rows)])
     said = predict_all(load_predict(folder), some, config)
     worst = float(np.abs(said - expected[: len(said)]).max())
     if not worst <= _TOLERANCE:

@@ -8,7 +8,6 @@ from keras import ops
 from training.recipe.publication import Version
 from training.recipe.report.judgement import Answers
 from training.recipe.run import Run, read_history
-from training.video.batches import join_inputs, split_rows
 from training.video.clips import Clips, FilmedClips
 from training.video.config import Config
 from training.video.dataset import PHOTOGRAPHS, Dataset
@@ -17,8 +16,6 @@ from training.video.footprint import count_flops
 from training.video.models.classifier import VideoClassifier
 from training.video.models.two_stream import TwoStreamHead
 from training.video.report import Material, write_video_report
-
-_BATCH = 64
 
 
 def ask_model(model: VideoClassifier, config: Config, dataset: Dataset, run: Run) -> None:
@@ -38,13 +35,13 @@ def ask_model(model: VideoClassifier, config: Config, dataset: Dataset, run: Run
 
 def _ask_streams(model: VideoClassifier, streams: TwoStreamHead, config: Config, clips: Clips) -> dict[str, np.ndarray]:
     """What each stream of a two-stream model says by itself."""
-    said: dict[str, list[np.ndarray]] = {"appearance": [], "motion": []}
-    for rows in split_rows(len(clips), _BATCH):
-        inputs = join_inputs(np.stack([clips.take(row) for row in rows]), config)
+
+    def predict(inputs: Mapping[str, np.ndarray]) -> np.ndarray:
         logits = streams.ask_streams(model.prepare(inputs["frames"]), ops.convert_to_tensor(inputs["flow"]))
-        for name, stream in zip(said, logits, strict=True):
-            said[name].append(ops.convert_to_numpy(ops.softmax(stream)))
-    return {name: np.concatenate(parts) for name, parts in said.items()}
+        return ops.convert_to_numpy(ops.softmax(ops.stack(logits, axis=1)))
+
+    said = predict_all(predict, clips, config)
+    return {"appearance": said[:, 0], "motion": said[:, 1]}
 
 
 def report(run: Run, dataset: Dataset, costs: Mapping[str, float], versions: Sequence[Version]) -> None:
@@ -66,7 +63,7 @@ def report(run: Run, dataset: Dataset, costs: Mapping[str, float], versions: Seq
         valid=Answers(answers["valid"], valid.classes),
         test=Answers(answers["test"], test.classes),
         calibrated=config.calibrate,
-        clips=[test.take(row) for row in range(len(test))],
+        clips=test,
         history=read_history(run.history),
         costs=costs,
         extra=extra,

@@ -18,6 +18,7 @@ from training.recipe.report.page import Figure, Headline, Page, Section, write_p
 from training.recipe.report.plots import plot_gallery
 from training.recipe.report.sections import compare_versions, list_costs, list_surroundings, list_training
 from training.recipe.report.terms import describe
+from training.video.clips import Clips
 
 _MISTAKES = 24
 _SHOWN = (0, 1 / 3, 2 / 3, 1)  # moments of a clip
@@ -33,7 +34,7 @@ class Material:
         labels: names of the classes.
         valid, test: answers to centre clips, without temperature.
         calibrated: whether the model is served with the temperature that fits `valid`.
-        clips: the test clips, uint8 [frames, height, width, 1 or 3].
+        clips: the test clips.
         history: columns of history.csv.
         costs: latency_ms_batch1, latency_ms_batch32, size_bytes, as far as they were measured.
         extra: further metrics that are shown among them, such as photograph_top1.
@@ -47,7 +48,7 @@ class Material:
     valid: Answers
     test: Answers
     calibrated: bool
-    clips: Sequence[np.ndarray]
+    clips: Clips
     history: Mapping[str, np.ndarray] = field(default_factory=dict)
     costs: Mapping[str, float] = field(default_factory=dict)
     extra: Mapping[str, float] = field(default_factory=dict)
@@ -123,7 +124,7 @@ def _list_mistakes(material: Material, answers: Answers) -> Section:
         return Section("Worst mistakes", ["There is none among the test clips."])
     worst = wrong[np.argsort(-sure[wrong], kind="stable")][:_MISTAKES]
     captions = [(material.labels[classes[i]], f"{material.labels[said[i]]} {sure[i]:.0%}") for i in worst]
-    png = plot_gallery(captions, lambda axes, number: _show_clip(axes, material.clips[worst[number]]))
+    png = plot_gallery(captions, lambda axes, number: _show_clip(axes, material.clips.take(worst[number])))
     caption = (
         f"The {len(worst)} of {len(wrong):,} wrong answers that the model was surest of. Black: what it is; red: the "
         "answer and its probability. Four moments of each clip: first above left, last below right."

@@ -72,17 +72,6 @@ def spatial_views(frames: np.ndarray, crops: int) -> list[np.ndarray]:
     return [_resize(frames[:, y : y + rows, x : x + columns], height, width) for y, x in corners]
 
 
-def choose_segments(rng: np.random.Generator | None, count: int, segments: int) -> np.ndarray:
-    """One frame from each of `segments` parts of equal length: at random, or without `rng` the middle one.
-
-    Returns:
-        Indices below `count`, rising; a frame repeats where there are too few. int64 [segments]
-    """
-    edges = np.linspace(0, count, segments + 1)
-    within = np.full(segments, 0.5) if rng is None else rng.random(segments)
-    return np.minimum(edges[:-1] + within * np.diff(edges), count - 1).astype(np.int64)
-
-
 def _span(seconds: np.ndarray, shape: ClipShape) -> float:
     return float(min((shape.frames - 1) / shape.fps, seconds[-1]))
 

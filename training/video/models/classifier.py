@@ -3,7 +3,6 @@
 from typing import Any
 
 import keras
-import numpy as np
 from keras import layers, ops
 
 from training.video.config import Config
@@ -30,10 +29,10 @@ from training.video.models.transformer import TransformerEncoder
 from training.video.models.tsm import ShiftEncoder
 from training.video.models.tsn import SegmentEncoder
 from training.video.models.two_stream import TwoStreamHead
+from training.video.rendered.dataset import LUMA
 from training.video.shape import ClipShape
 
 Tensor = Any
-LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 _FAINTEST = 2.0  # luma levels; a clip of less contrast is not stretched further, for it is noise
 _ENCODERS: dict[type, Any] = {
     PairModel: PairEncoder,
