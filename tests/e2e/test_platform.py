@@ -30,7 +30,7 @@ from seqserve.video.v1 import video_service_pb2 as video_pb
 from seqserve.video.v1 import video_service_pb2_grpc as video_grpc
 
 from training.video.rendered.camera import LABELS
-from training.video.rendered.photographs import encode_photograph
+from training.video.rendered.recording import record
 from training.video.rendered.textures import UNSEEN_FAMILIES, draw_texture
 
 CLIENTS = 16
@@ -149,7 +149,7 @@ def test_forecast_beats_the_seasonal_naive_on_cta_rail(rest, shared_data):
 def test_camera_motion_over_textures_that_training_never_saw(rest):
     rng = np.random.default_rng(7)
     labels = list(LABELS) * 12
-    clips = [encode_photograph(rng, draw_texture(rng, UNSEEN_FAMILIES, 480), label, fps=8.0) for label in labels]
+    clips = [record(rng, [draw_texture(rng, UNSEEN_FAMILIES, 480)], 1.0, label, fps=8.0) for label in labels]
     with ThreadPoolExecutor(2) as pool:
         answers = pool.map(lambda c: rest.post("/v1/videos:classify", files={"file": c}).json(), clips)
         got = [answer["predictions"][0]["label"] for answer in answers]
