@@ -23,9 +23,19 @@ DESCRIBE = "/seqserve.model.v1.ModelService/DescribeModels"
 POLL_INTERVAL_S = 2.0
 POLL_TIMEOUT_S = 5.0
 LONG_TIMEOUT_S = 5.0
+# An ingress whose machine is gone without a word is given up while there is time to ask another one: gRPC makes the
+# keepalive's timeout the kernel's for what nobody acknowledges. Pings themselves come no oftener than any server takes.
+CONNECTION = [
+    ("grpc.keepalive_time_ms", 300_000),
+    ("grpc.keepalive_timeout_ms", 3_000),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 1_000),  # how long one attempt to connect may take
+    ("grpc.max_reconnect_backoff_ms", 2_000),
+]
 # All other RPCs are idempotent: a call that a dying replica drops goes to another one, within the deadline and, by the
 # throttling, only while most calls succeed.
-RETRY_POLICY = {
+SERVICE_CONFIG = {
+    "loadBalancingConfig": [{"round_robin": {}}],  # where the target has several addresses
     "methodConfig": [
         {"name": [{"service": "seqserve.model.v1.ModelService", "method": "ConfigureModels"}]},
         {
@@ -189,7 +199,8 @@ def open_client(name: str, target: str, max_message_bytes: int, needs: str = "")
     options = [
         ("grpc.max_send_message_length", max_message_bytes),
         ("grpc.max_receive_message_length", max_message_bytes),
-        ("grpc.service_config", json.dumps(RETRY_POLICY)),
+        ("grpc.service_config", json.dumps(SERVICE_CONFIG)),
         ("grpc.use_local_subchannel_pool", 1),
+        *CONNECTION,
     ]
     return ServiceClient(name, grpc.aio.insecure_channel(target, options=options), needs=needs)

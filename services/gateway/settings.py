@@ -11,7 +11,8 @@ class GatewaySettings(BaseSettings):
         host: address that both doors listen on.
         rest_port: port of the REST door.
         grpc_port: port of the gRPC door.
-        serving_target: host:port of Ray Serve's gRPC ingress.
+        serving_target: host:port of Ray Serve's gRPC ingress; several that take turns as ipv4:host:port,host:port,
+            or as dns:///name:port where the name has several addresses.
         redis_url: Redis that gateways share for answers, leases and limits; empty means that each is on its own.
         cache_ttl_s: seconds that Redis keeps an answer, give or take a tenth.
         cache_timeout_s: longest wait for Redis before it is passed by.

@@ -187,7 +187,27 @@ class MetadataInterceptor(grpc.aio.ServerInterceptor):
 
 
 @pytest.fixture
-async def serving():
+async def serving(start_serving):
+    """The services, as they answer without a model."""
+    return (await start_serving())[0]
+
+
+@pytest.fixture
+async def start_serving():
+    """Starts one more ingress with services behind it; returns them, and what ends it at once."""
+    ends = []
+
+    async def start():
+        serving, end = await run_serving()
+        ends.append(end)
+        return serving, end
+
+    yield start
+    for end in ends:
+        await end()
+
+
+async def run_serving():
     serving = FakeServing()
     server = grpc.aio.server(
         interceptors=[MetadataInterceptor(serving)],
@@ -199,8 +219,7 @@ async def serving():
     model_grpc.add_ModelServiceServicer_to_server(serving, server)
     serving.port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
-    yield serving
-    await server.stop(0)
+    return serving, partial(server.stop, 0)
 
 
 class RedisServer:
@@ -250,9 +269,8 @@ def open_gateway(serving):
 
 @asynccontextmanager
 async def run_gateway(serving, **settings):
-    chosen = GatewaySettings(
-        serving_target=f"127.0.0.1:{serving.port}", rest_port=free_port(), grpc_port=free_port(), **settings
-    )
+    own = {"serving_target": f"127.0.0.1:{serving.port}", "rest_port": free_port(), "grpc_port": free_port()}
+    chosen = GatewaySettings(**own | settings)
     async with open_middle(chosen) as (inference, gate):
         for client in inference.clients.values():
             await client.refresh()

@@ -69,3 +69,18 @@ async def test_a_change_is_never_tried_again(open_gateway, serving):
         with pytest.raises(Unavailable):
             await gateway.inference.clients["savedmodel"].call(CONFIGURE_MODELS, b"", 5, "")
     assert serving.calls["ConfigureModels"] == 1
+
+
+async def test_of_two_ingresses_one_may_end(open_gateway, start_serving):
+    (first, end_first), (second, _) = await start_serving(), await start_serving()
+    async with open_gateway(serving_target=f"ipv4:127.0.0.1:{first.port},127.0.0.1:{second.port}") as gateway:
+
+        async def ask(points):
+            body = {"strokes": [[list(range(points)), list(range(points))]]}
+            return (await gateway.rest.post(PATH, json=body)).status_code
+
+        assert {await ask(2 + i) for i in range(20)} == {200}
+        assert min(first.calls["ClassifySketch"], second.calls["ClassifySketch"]) > 5  # they take turns
+        await end_first()
+        assert {await ask(30 + i) for i in range(20)} == {200}
+        assert second.calls["ClassifySketch"] >= 25
