@@ -31,6 +31,7 @@ class Companion:
         arguments: what they are made with.
         replicas: processes.
         cpus: CPU share that Ray reserves for each.
+        max_per_node: processes that may share a machine; 0 for any number.
         max_ongoing: calls that one takes at the same time.
         max_queued: calls that may wait for one, per replica of the service.
         adapt: makes of a call what the service's constructor takes after the repository.
@@ -40,6 +41,7 @@ class Companion:
     arguments: tuple[Any, ...]
     replicas: int
     cpus: float
+    max_per_node: int
     max_ongoing: int
     max_queued: int
     adapt: Callable[[Callable[..., Awaitable[Any]]], Any]
@@ -52,6 +54,7 @@ class Companion:
             self.kind,
             name=self.kind.__name__,
             num_replicas=self.replicas,
+            max_replicas_per_node=self.max_per_node or None,
             max_ongoing_requests=self.max_ongoing,
             max_queued_requests=self.max_queued,
             logging_config={"enable_access_log": False},
@@ -112,6 +115,7 @@ def build_application(
         Replica,
         name=service.__name__,
         num_replicas=settings.replicas,
+        max_replicas_per_node=settings.max_replicas_per_node or None,
         max_ongoing_requests=settings.max_ongoing_requests,
         logging_config={"enable_access_log": False},  # the gateway writes one line per request
         ray_actor_options={"num_cpus": settings.cpus, "num_gpus": settings.gpus},

@@ -34,6 +34,7 @@ class ServingSettings(ModelSettings):
         models: what is served of each model, as protobuf JSON of seqserve.model.v1.ModelConfig; newest version of each
             without it.
         replicas: processes that serve the model.
+        max_replicas_per_node: replicas that may share a machine; 0 for any number. With 1, no machine takes two along.
         cpus: CPU share that Ray reserves per replica.
         gpus: GPU share that Ray reserves per replica.
         intra_op_threads: threads that one TensorFlow operation may use; 0 leaves it to TensorFlow.
@@ -52,6 +53,7 @@ class ServingSettings(ModelSettings):
     poll_interval_s: float = Field(1.0, gt=0)
     models: list[dict[str, Any]] = Field(default_factory=list)
     replicas: int = Field(1, ge=1)
+    max_replicas_per_node: int = Field(0, ge=0, le=100)
     cpus: float = Field(0.5, ge=0)
     gpus: float = Field(0, ge=0)
     intra_op_threads: int = Field(1, ge=0)

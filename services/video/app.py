@@ -17,6 +17,7 @@ def build(args: dict[str, Any]) -> Any:
         arguments=(settings.decoder_threads,),
         replicas=settings.decoders,
         cpus=settings.decoder_cpus,
+        max_per_node=settings.max_replicas_per_node,
         max_ongoing=settings.decoder_threads * 2,  # the next clips are there when one is done
         max_queued=settings.decoder_queue,
         adapt=decode_with,
