@@ -44,9 +44,8 @@ def start_cluster(state_dir: Path) -> Cluster:
     Args:
         state_dir: folder for HAProxy's configuration and sockets.
     """
-    os.environ.update(_ray_environment(state_dir))
+    os.environ.update(ray_environment(state_dir))
     import ray
-    from ray import serve
 
     metrics_port = free_port()
     context = ray.init(
@@ -58,14 +57,27 @@ def start_cluster(state_dir: Path) -> Cluster:
         logging_level="ERROR",
         _metrics_export_port=metrics_port,
     )
-    logging.getLogger("ray.serve").setLevel(logging.WARNING)
     grpc_port = free_port()
+    start_serve("127.0.0.1", free_port(), grpc_port)
+    return Cluster(grpc_port, metrics_port, Path(context.address_info["session_dir"]) / "logs")
+
+
+def start_serve(host: str, http_port: int, grpc_port: int) -> None:
+    """Starts Ray Serve on the cluster that this process is connected to, with an ingress on every node.
+
+    Args:
+        host: address that ingresses and replicas listen on; those of several machines must reach each other.
+        http_port: port of the HTTP ingress, which nothing of ours asks.
+        grpc_port: port of the gRPC ingress.
+    """
+    from ray import serve
+
+    logging.getLogger("ray.serve").setLevel(logging.WARNING)
     serve.start(
-        http_options={"host": "127.0.0.1", "port": free_port()},
+        http_options={"host": host, "port": http_port, "location": "EveryNode"},
         grpc_options={"port": grpc_port, "grpc_servicer_functions": SERVICERS},
         logging_config={"log_level": "WARNING", "enable_access_log": False},
     )
-    return Cluster(grpc_port, metrics_port, Path(context.address_info["session_dir"]) / "logs")
 
 
 def run_applications(applications: Mapping[str, Any]) -> None:
@@ -97,7 +109,12 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _ray_environment(state_dir: Path) -> dict[str, str]:
+def ray_environment(state_dir: Path) -> dict[str, str]:
+    """Environment of every Ray process of a cluster.
+
+    Args:
+        state_dir: folder for HAProxy's configuration and sockets, with a folder in it for each node.
+    """
     return {
         "RAY_SERVE_ENABLE_HA_PROXY": "1",
         "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
