@@ -1,0 +1,41 @@
+"""Faults under load on a cluster of several machines, in docs/faults.md: `python -m bench.faults`."""
+
+import asyncio
+import sys
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from bench.faults.machines import isolate
+
+console = Console()
+
+
+def run(
+    rate: Annotated[float, typer.Option(help="calls per second", min=1)] = 40.0,
+    only: Annotated[list[str] | None, typer.Option(help="names of the scenarios to try; nothing is kept then")] = None,
+) -> None:
+    """Lets every fault happen under load; ends with 1 where a call failed that another instance could have answered."""
+    isolate("bench.faults", sys.argv[1:])
+    from bench.faults.campaign import describe, try_all  # what follows takes seconds to import, and runs inside
+    from bench.faults.cluster import Cluster
+    from bench.faults.report import keep_trials
+
+    cluster = Cluster(Path(tempfile.mkdtemp(prefix="sf-")))
+    console.print(f"logs: {cluster.folder}")
+    with console.status("starting the platform on five machines …"):
+        cluster.start()
+    trials, upgrades = asyncio.run(try_all(cluster, rate, only or [], console))
+    if not only:
+        keep_trials(trials, upgrades, describe(rate))
+    bad = [trial.name for trial in (*trials, *upgrades) if not trial.is_good]
+    if bad:
+        console.print(f"[red]calls failed:[/red] {', '.join(bad)}")
+    raise typer.Exit(1 if bad else 0)
+
+
+if __name__ == "__main__":
+    typer.run(run)

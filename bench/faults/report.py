@@ -1,0 +1,94 @@
+"""docs/faults.md, made of what the commands measured."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from bench.faults.trial import Trial
+
+RESULTS = Path(__file__).resolve().parents[1] / "results"
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "faults.md"
+COLUMNS = (
+    "what happens",
+    "sent",
+    "failed",
+    "refused",
+    "longest gap, s",
+    "p99, ms",
+    "slowest, s",
+    "noticed for, s",
+    "whole after, s",
+)
+HEAD = """# Faults
+
+What happens to clients while parts of the platform die, by `make faults`; the numbers are of the run described below.
+"""
+
+
+def keep_trials(trials: Sequence[Trial], upgrades: Sequence[Trial], method: Sequence[str]) -> None:
+    """Writes what faults and upgrades did, and the document anew."""
+    told = {"method": list(method), "faults": [asdict(t) for t in trials], "upgrades": [asdict(t) for t in upgrades]}
+    _keep("faults", told)
+
+
+def keep_soak(told: dict[str, Any]) -> None:
+    """Writes what a soak measured, and the document anew."""
+    _keep("soak", told)
+
+
+def write_document() -> None:
+    """Makes the document of what was measured last."""
+    parts = [HEAD]
+    if faults := _read("faults"):
+        parts.append("\n".join(f"- {line}" for line in faults["method"]) + "\n")
+        parts.append(_table("Faults", faults["faults"]))
+        if faults["upgrades"]:
+            parts.append(_table("Upgrades under load", faults["upgrades"]))
+        parts.append("## How each is done\n\n" + _ways([*faults["faults"], *faults["upgrades"]]))
+    if soak := _read("soak"):
+        parts.append("## Soak\n\n" + "\n".join(f"- {line}" for line in soak["method"]) + "\n")
+        parts.append(_rows(soak["columns"], soak["rows"]))
+    DOCUMENT.write_text("\n".join(parts))
+
+
+def _keep(name: str, told: dict[str, Any]) -> None:
+    (RESULTS / f"{name}.json").write_text(json.dumps(told, indent=1) + "\n")
+    write_document()
+
+
+def _read(name: str) -> dict[str, Any]:
+    path = RESULTS / f"{name}.json"
+    return json.loads(path.read_text()) if path.is_file() else {}
+
+
+def _table(title: str, trials: Sequence[dict[str, Any]]) -> str:
+    return f"## {title}\n\n" + _rows(COLUMNS, [row_of(trial) for trial in trials])
+
+
+def row_of(trial: dict[str, Any]) -> list[str]:
+    """A trial as cells, in the order of COLUMNS."""
+    seen = trial["outcome"]
+    return [
+        trial["name"],
+        str(seen["sent"]),
+        str(seen["failed"]),
+        str(seen["refused"]),
+        f"{seen['longest_gap_s']:.2f}",
+        f"{seen['p99_ms']:.0f}",
+        f"{seen['slowest_s']:.2f}",
+        f"{seen['recovery_s']:.1f}",
+        f"{trial['whole_s']:.0f}",
+    ]
+
+
+def _ways(trials: Sequence[dict[str, Any]]) -> str:
+    lines = [f"- {trial['name']}: {trial['done']}" for trial in trials]
+    lines += [f"- errors of “{t['name']}”: {t['outcome']['errors']}" for t in trials if t["outcome"]["errors"]]
+    return "\n".join(lines) + "\n"
+
+
+def _rows(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    rule = ["---", *["---:"] * (len(columns) - 1)]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in (columns, rule, *rows)) + "\n"
