@@ -17,12 +17,14 @@ console = Console()
 def run(
     rate: Annotated[float, typer.Option(help="calls per second", min=1)] = 40.0,
     only: Annotated[list[str] | None, typer.Option(help="names of the scenarios to try; nothing is kept then")] = None,
+    soak_minutes: Annotated[float, typer.Option(help="soak the same platform for so long afterwards", min=0)] = 0.0,
 ) -> None:
     """Lets every fault happen under load; ends with 1 where a call failed that another instance could have answered."""
     isolate("bench.faults", sys.argv[1:])
     from bench.faults.campaign import describe, try_all  # what follows takes seconds to import, and runs inside
     from bench.faults.cluster import Cluster
-    from bench.faults.report import keep_trials
+    from bench.faults.report import keep_soak, keep_trials
+    from bench.faults.soak import soak
 
     cluster = Cluster(Path(tempfile.mkdtemp(prefix="sf-")))
     console.print(f"logs: {cluster.folder}")
@@ -31,6 +33,8 @@ def run(
     trials, upgrades = asyncio.run(try_all(cluster, rate, only or [], console))
     if not only:
         keep_trials(trials, upgrades, describe(rate))
+    if soak_minutes:
+        keep_soak(asyncio.run(soak(cluster, soak_minutes, 0.0))[0])
     bad = [trial.name for trial in (*trials, *upgrades) if not trial.is_good]
     if bad:
         console.print(f"[red]calls failed:[/red] {', '.join(bad)}")

@@ -47,7 +47,7 @@ def describe(rate: float) -> list[str]:
     return [
         f"{os.cpu_count()} cores ({platform.machine()}), shared by everything, load {load:.1f}; Ray {version('ray')}",
         "five machines with network namespaces of their own: Ray's head, two nodes, two gateways; a replica of every "
-        "service on each node, an HAProxy on each node and the head, one Redis",
+        "service on each node (graphs not compiled by XLA), an HAProxy on each node and the head, one Redis",
         f"clients in an open loop, {rate:g} calls/s on average, at random: {shares}; half of the drawings new, half "
         "of 64 that repeat; all know both gateways",
         f"each call has {TIMEOUT_S:g} s with all its retries; failed: not answered within",

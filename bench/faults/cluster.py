@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +24,7 @@ from services.platform.redis_server import find_redis_server
 
 ROOT = Path(__file__).resolve().parents[2]
 FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
-START_TIMEOUT_S = 600
+START_TIMEOUT_S = 3000
 ATTEMPTS = 3
 PROBE_TIMEOUT_S = 3.0
 
@@ -51,9 +50,13 @@ class Cluster:
         self.gateways = [Machine(f"gateway{i}", f"10.77.0.2{i}") for i in (1, 2)]
         self.models_dir = self.folder / "models"
         self._environment = ray_environment(self.folder / "state") | {"PYTHONPATH": f"{ROOT}:{ROOT / 'gen'}"}
+        self._environment["RAY_worker_niceness"] = "0"  # of several machines, none would take another's time
         self._environment |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
         self.arguments = {"models_dir": str(self.models_dir), "replicas": self.replicas, "decoders": self.replicas}
-        self.arguments["max_replicas_per_node"] = 1
+        self.arguments |= {
+            "max_replicas_per_node": 1,
+            "xla": False,
+        }  # compiled graphs take minutes to load on few cores
 
     def start(self) -> None:
         """Starts everything and waits until it answers.
@@ -65,8 +68,8 @@ class Cluster:
         shutil.copytree(ROOT / "models", self.models_dir)
         self.start_redis()
         self.start_node(self.head)
-        with ThreadPoolExecutor(len(self.nodes)) as pool:
-            list(pool.map(self.start_node, self.nodes))
+        for node in self.nodes:
+            self.start_node(node)
         self.deploy()
         for i in range(len(self.gateways)):
             self.start_gateway(i)

@@ -23,7 +23,20 @@ COLUMNS = (
 )
 HEAD = """# Faults
 
-What happens to clients while parts of the platform die, by `make faults`; the numbers are of the run described below.
+What clients notice while parts of the platform die: `make faults` tries it on five machines (Linux network namespaces)
+and writes this page. A call counts as answered if it is within its deadline, retries included; where a second instance
+exists, none may fail.
+
+What makes that so, and what has to be set:
+
+- Every service has two replicas on different nodes: `replicas` 2 and `max_replicas_per_node` 1 of its settings.
+- Every node has an ingress, and gateways know all: `SERVING_TARGET=ipv4:node1:9000,node2:9000` (addresses), or a DNS
+  name that has several. They take turns; a call that one drops goes to the next.
+- Clients know all gateways: `Client("ipv4:gateway1:8500,gateway2:8500")`, or a load balancer in front. Calls that
+  change nothing are tried again within their deadline.
+- Redis may be gone: gateways then answer from their own memory and from the replicas.
+- Ray's head is there once. Without it nodes serve on, but nothing is started anew; see Ray's documentation on fault
+  tolerance of its GCS.
 """
 
 

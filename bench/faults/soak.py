@@ -38,12 +38,22 @@ def run(
     cluster = Cluster(Path(tempfile.mkdtemp(prefix="sf-")))
     console.print(f"logs: {cluster.folder}")
     cluster.start()
-    told, is_good = asyncio.run(_soak(cluster, minutes, rate))
+    told, is_good = asyncio.run(soak(cluster, minutes, rate))
     keep_soak(told)
     raise typer.Exit(0 if is_good else 1)
 
 
-async def _soak(cluster: "Cluster", minutes: float, rate: float) -> tuple[dict[str, Any], bool]:
+async def soak(cluster: "Cluster", minutes: float, rate: float) -> tuple[dict[str, Any], bool]:
+    """Finds the knee, unless a rate is given, and holds the load while samples are taken.
+
+    Args:
+        cluster: a platform that runs.
+        minutes: length of the soak.
+        rate: calls per second; 0 for 70 % of the knee.
+
+    Returns:
+        What `keep_soak` keeps, and whether nothing grew and no call failed.
+    """
     from bench.faults.knee import climb, find_knee
     from bench.faults.places import DOOR_PORT, REST_PORT
     from bench.faults.samples import Samples
