@@ -26,6 +26,7 @@ LONG_TIMEOUT_S = 5.0
 # An ingress whose machine is gone without a word is given up while there is time to ask another one: gRPC makes the
 # keepalive's timeout the kernel's for what nobody acknowledges. Pings themselves come no oftener than any server takes.
 CONNECTION = [
+    ("grpc.default_authority", "serving"),  # of a list of addresses gRPC makes one that HAProxy refuses
     ("grpc.keepalive_time_ms", 300_000),
     ("grpc.keepalive_timeout_ms", 3_000),
     ("grpc.initial_reconnect_backoff_ms", 100),
