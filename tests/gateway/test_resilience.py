@@ -6,6 +6,7 @@ import pytest
 from seqserve.sketch.v1 import sketch_service_pb2 as pb
 
 from services.gateway.call import Call
+from services.gateway.clients import open_client
 from services.gateway.endpoints import CLASSIFY_SKETCH, CONFIGURE_MODELS
 from services.runtime.deadline import Deadline
 from services.runtime.errors import Internal, Unavailable
@@ -84,3 +85,24 @@ async def test_of_two_ingresses_one_may_end(open_gateway, start_serving):
         await end_first()
         assert {await ask(30 + i) for i in range(20)} == {200}
         assert second.calls["ClassifySketch"] >= 25
+
+
+async def test_of_several_addresses_no_odd_authority_is_made():
+    asked = asyncio.get_running_loop().create_future()
+
+    async def read_headers(reader, writer):
+        writer.write(b"\0\0\0\4\0\0\0\0\0")  # SETTINGS, before which gRPC sends no call
+        read = b""
+        while b"DescribeModels" not in read:
+            read += await reader.read(4096)
+        if not asked.done():
+            asked.set_result(read)
+        writer.close()
+
+    async with await asyncio.start_server(read_headers, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        client = open_client("sketch", f"ipv4:127.0.0.1:{port},127.0.0.1:{port}", 2**20)
+        with pytest.raises(Unavailable):
+            await client.refresh()
+        await client.channel.close()
+    assert str(port).encode() not in await asked  # HAProxy takes no list of addresses for a host
