@@ -4,12 +4,17 @@ import asyncio
 import sys
 import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from bench.faults.machines import isolate
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bench.faults.trial import Trial
 
 console = Console()
 
@@ -30,9 +35,12 @@ def run(
     console.print(f"logs: {cluster.folder}")
     with console.status("starting the platform on five machines …"):
         cluster.start()
-    trials, upgrades = asyncio.run(try_all(cluster, rate, only or [], console))
-    if not only:
-        keep_trials(trials, upgrades, describe(rate))
+
+    def keep(trials: "Sequence[Trial]", upgrades: "Sequence[Trial]") -> None:
+        if not only:
+            keep_trials(trials, upgrades, describe(rate))
+
+    trials, upgrades = asyncio.run(try_all(cluster, rate, only or [], console, keep))
     if soak_minutes:
         keep_soak(asyncio.run(soak(cluster, soak_minutes, 0.0))[0])
     bad = [trial.name for trial in (*trials, *upgrades) if not trial.is_good]

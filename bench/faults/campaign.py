@@ -3,41 +3,49 @@
 import asyncio
 import os
 import platform
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from importlib.metadata import version
 
 from rich.console import Console
 
 from bench.faults.cluster import Cluster
 from bench.faults.places import DOOR_PORT, REST_PORT
-from bench.faults.scenarios import SCENARIOS, UPGRADES, Scenario
+from bench.faults.scenarios import SCENARIOS, UPGRADES
 from bench.faults.traffic import SHARES, TIMEOUT_S, Traffic
 from bench.faults.trial import Trial, try_scenario
 
 WARM_S = 10.0  # first calls open connections and fill caches
 
 
+Keep = Callable[[Sequence[Trial], Sequence[Trial]], None]
+
+
 async def try_all(
-    cluster: Cluster, rate: float, only: Collection[str], console: Console
+    cluster: Cluster, rate: float, only: Collection[str], console: Console, keep: Keep
 ) -> tuple[list[Trial], list[Trial]]:
     """Tries all scenarios, or those with these names.
+
+    Args:
+        cluster: a platform that runs.
+        rate: calls per second.
+        only: names of scenarios; all where there are none.
+        console: is told of each.
+        keep: is given what came of the faults and of the upgrades so far, after each.
 
     Returns:
         What came of the faults, and of the upgrades.
     """
+    faults: list[Trial] = []
+    upgrades: list[Trial] = []
     hosts = [machine.address for machine in cluster.gateways]
     async with Traffic(hosts, REST_PORT, DOOR_PORT, rate) as traffic:
         await asyncio.sleep(WARM_S)
-
-        async def try_these(scenarios: Sequence[Scenario]) -> list[Trial]:
-            trials = []
-            for scenario in scenarios:
-                if not only or scenario.name in only:
-                    trials.append(await try_scenario(scenario, cluster, traffic))
-                    _tell(trials[-1], console)
-            return trials
-
-        return await try_these(SCENARIOS), await try_these(UPGRADES)
+        for scenarios, trials in ((SCENARIOS, faults), (UPGRADES, upgrades)):
+            for scenario in (s for s in scenarios if not only or s.name in only):
+                trials.append(await try_scenario(scenario, cluster, traffic))
+                _tell(trials[-1], console)
+                keep(faults, upgrades)
+    return faults, upgrades
 
 
 def describe(rate: float) -> list[str]:

@@ -1,6 +1,7 @@
 """Carries one scenario out and watches what clients notice."""
 
 import asyncio
+import math
 import time
 from dataclasses import dataclass
 
@@ -12,7 +13,7 @@ from bench.faults.traffic import Traffic
 QUIET_S = 6.0
 LOOK_INTERVAL_S = 0.5
 WHOLE_FOR_S = 3.0
-HEAL_TIMEOUT_S = 240.0
+HEAL_TIMEOUT_S = 300.0
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,8 @@ class Trial:
         done: how it was done.
         has_second: whether no call may fail.
         outcome: what clients noticed.
-        whole_s: from the fault until every part was there again; 0 where none was missed.
+        whole_s: from the fault until every part was there again; 0 where none was missed, infinite where one is still
+            missed after the time that is waited.
     """
 
     name: str
@@ -40,11 +42,7 @@ class Trial:
 
 
 async def try_scenario(scenario: Scenario, cluster: Cluster, traffic: Traffic) -> Trial:
-    """Lets it happen under load, and waits until the platform is whole again.
-
-    Raises:
-        RuntimeError: it is not whole in time.
-    """
+    """Lets it happen under load, and waits until the platform is whole again, but not for ever."""
     first = len(traffic.calls)
     await asyncio.sleep(QUIET_S)
     usual_s = usual_duration([call for call in traffic.calls[first:] if call.result == "answered"])
@@ -63,7 +61,7 @@ async def _watch(cluster: Cluster, fault_s: float, watch_s: float) -> float:
     missed_s = 0.0
     while (now_s := time.monotonic() - fault_s) < max(watch_s, missed_s + WHOLE_FOR_S):
         if now_s > HEAL_TIMEOUT_S:
-            raise RuntimeError(f"not whole {HEAL_TIMEOUT_S:.0f} s after the fault; the logs are in {cluster.folder}")
+            return math.inf
         if not await asyncio.to_thread(cluster.is_whole):
             missed_s = time.monotonic() - fault_s
         await asyncio.sleep(LOOK_INTERVAL_S)
