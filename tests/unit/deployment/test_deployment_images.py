@@ -88,7 +88,7 @@ def test_the_image_of_the_gateway_holds_neither_tensorflow_nor_ray(stages, lock)
 
 def test_serving_has_the_environment_that_the_platform_gives_ray(stages, tmp_path, monkeypatch):
     monkeypatch.setattr(ray_cluster.Path, "home", lambda: tmp_path)
-    expected = ray_cluster._ray_environment(tmp_path)
+    expected = ray_cluster.ray_environment(tmp_path)
     line = next(line for line in stages["serving"] if line.startswith("ENV"))
     given = dict(re.findall(r"(\w+)=(\S+)", line))
     own_to_a_machine = r".*_(PORT|PATH|LOC|BASE|FILE|NBTHREAD|CHECK_TIMEOUT_S|DRAINING_PERIOD_S)|TF_XLA_FLAGS"

@@ -108,11 +108,13 @@ def test_ray_listens_where_it_is_looked_for(manifests, serve_config):
     cluster = service["spec"]["rayClusterConfig"]
     for group in (cluster["headGroupSpec"], *cluster["workerGroupSpecs"]):
         ports = {p["name"]: p["containerPort"] for p in group["template"]["spec"]["containers"][0]["ports"]}
-        assert expected.items() <= ports.items()  # KubeRay's service takes the ports of these names
+        assert expected.items() <= ports.items()
         assert str(ports["metrics"]) == group["rayStartParams"]["metrics-export-port"]
     (settings,) = [m for m in of_kind(manifests, "ConfigMap") if m["metadata"]["name"].startswith("gateway-settings")]
     target = settings["data"]["SEQSERVE_GATEWAY_SERVING_TARGET"]
-    assert target == f"{service['metadata']['name']}-serve-svc:{expected['serve-grpc']}"
+    found = service["spec"]["serveService"]
+    assert found["spec"]["clusterIP"] == "None"  # with an address of its own only the port "serve" would lead on
+    assert target == f"dns:///{found['metadata']['name']}:{expected['serve-grpc']}"
 
 
 def test_the_gateway_has_settings_and_ports_of_its_own(manifests):
