@@ -9,7 +9,7 @@ SERIES_DATA ?= ../shared/data
 VIDEO_DATA ?= ../shared/data/video/fir_actions
 
 .DEFAULT_GOAL := help
-.PHONY: help run up test test-programs check fix protos train-smoke families forecast-families video-families backtest load fuzz bench-gateway bench-runtime bench-camera images
+.PHONY: help run up test test-programs check fix protos train-smoke families forecast-families video-families backtest load fuzz bench-gateway bench-runtime bench-camera faults soak images
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -94,6 +94,12 @@ bench-gateway: .venv/.synced ## what the gateway adds to a call, beside echo ser
 
 bench-runtime: .venv/.synced ## batching and graphs of the runtime beside plainer ones, in bench/results (minutes)
 	@TF_CPP_MIN_LOG_LEVEL=3 $(RUN)python -m bench.runtime
+
+faults: .venv/.synced ## what clients notice while parts of a cluster die, in docs/faults.md (needs root; half an hour)
+	@$(RUN)python -m bench.faults --rate 40
+
+soak: .venv/.synced ## whether memory, files or connections grow in half an hour at 70 % load, in docs/faults.md (needs root)
+	@$(RUN)python -m bench.faults.soak --minutes 30
 
 bench-camera: .venv/.synced ## the camera-motion model on textures, photographs and footage it never saw, in bench/results (minutes)
 	@TF_CPP_MIN_LOG_LEVEL=3 $(RUN)python -m bench.camera

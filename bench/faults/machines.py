@@ -31,14 +31,14 @@ def isolate(module: str, arguments: Sequence[str]) -> None:
         arguments: its arguments.
 
     Raises:
-        RuntimeError: a program that this needs is not installed.
+        SystemExit: a program that this needs is not installed.
     """
     if os.environ.get(INSIDE):
         _lay_network()
         return
     for program in ("unshare", "ip"):
         if not shutil.which(program):
-            raise RuntimeError(f"'{program}' is not installed: apt-get install iproute2 util-linux")
+            raise SystemExit(f"'{program}' is not installed: apt-get install iproute2 util-linux")
     user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
     spaces = ["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
     reaper = ["bash", "-c", '"$@"; exit $?', "reaper"]  # the first process has to bury orphans

@@ -113,7 +113,7 @@ def test_ray_listens_where_it_is_looked_for(manifests, serve_config):
     (settings,) = [m for m in of_kind(manifests, "ConfigMap") if m["metadata"]["name"].startswith("gateway-settings")]
     target = settings["data"]["SEQSERVE_GATEWAY_SERVING_TARGET"]
     found = service["spec"]["serveService"]
-    assert found["spec"]["clusterIP"] == "None"  # with an address of its own only the port "serve" would lead on
+    assert found["spec"]["clusterIP"] == "None"  # else some KubeRays would let only the port "serve" through
     assert target == f"dns:///{found['metadata']['name']}:{expected['serve-grpc']}"
 
 
