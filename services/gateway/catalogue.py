@@ -9,8 +9,9 @@ from seqserve.model.v1 import model_service_pb2 as model_pb
 from services.gateway.caching.items import Whole
 from services.gateway.call import Call
 from services.gateway.clients import ServiceClient
+from services.gateway.endpoint import Endpoint
 from services.gateway.endpoints import ANY_MODEL_SERVICE, CONFIGURE_MODELS, INFER, TYPED_SERVICES
-from services.gateway.inference import Answer, Endpoint, Inference
+from services.gateway.inference import Answer, Inference
 from services.gateway.target import find_target
 from services.runtime.errors import Forbidden, NotFound, Unavailable
 

@@ -14,8 +14,9 @@ from google.protobuf.message import DecodeError, Message
 from pydantic import ValidationError
 
 from services.gateway.call import CACHE_KEY, Call
+from services.gateway.endpoint import Endpoint
 from services.gateway.entry import Entry, Visit
-from services.gateway.inference import Endpoint, Inference
+from services.gateway.inference import Inference
 from services.gateway.violations import to_invalid_input
 from services.runtime.errors import INTERNAL_MESSAGE, Internal, InvalidInput, ServiceError, Unavailable, grpc_code
 from services.runtime.rpc import REQUEST_ID_KEY, set_error

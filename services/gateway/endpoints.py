@@ -5,19 +5,21 @@ from seqserve.sketch.v1 import sketch_service_pb2 as sketch_pb
 from seqserve.video.v1 import video_service_pb2 as video_pb
 
 from services.gateway.caching.items import Items
-from services.gateway.inference import Endpoint
+from services.gateway.endpoint import Endpoint
 
 CLASSIFY_SKETCH = Endpoint(
     "sketch",
     "/seqserve.sketch.v1.SketchService/ClassifySketch",
     sketch_pb.ClassifySketchResponse,
     Items("sketches", "results"),
+    is_gathered=True,
 )
 FORECAST = Endpoint(
     "forecast",
     "/seqserve.forecast.v1.ForecastService/Forecast",
     forecast_pb.ForecastResponse,
     Items("series", "forecasts", echoed_field="id"),
+    is_gathered=True,
 )
 CLASSIFY_VIDEO = Endpoint(
     "video",

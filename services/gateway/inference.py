@@ -3,42 +3,26 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any, Generic, Literal, TypeVar
+from functools import cached_property, lru_cache
+from typing import Any, Generic, Literal
 
 import structlog
 from google.protobuf.message import Message
 
 from services.gateway.caching.answers import AnswerCache
 from services.gateway.caching.entry import Entry, Found, item_key
-from services.gateway.caching.items import Items, Whole
+from services.gateway.caching.items import Items
 from services.gateway.call import Call
+from services.gateway.calls import Calls, entries_of
 from services.gateway.clients import ServiceClient
+from services.gateway.endpoint import Endpoint, Response
 from services.gateway.metrics import CACHE, CACHE_ITEMS
 from services.gateway.observation import Observer
-from services.gateway.target import Target, drawn_version, find_target
+from services.gateway.target import Target, find_target
 from services.runtime.errors import DeadlineExceeded, ServiceError
 
 log = structlog.get_logger(__name__)
-Response = TypeVar("Response", bound=Message)
 CacheOutcome = Literal["hit", "miss", "bypass", "coalesced"]
-
-
-@dataclass(frozen=True)
-class Endpoint(Generic[Response]):
-    """One RPC of one service.
-
-    Attributes:
-        service: name of the service, and of the model that answers ("sketch").
-        method: full gRPC method path.
-        response_type: message that it answers with.
-        items: how its messages come apart into what is cached one by one.
-    """
-
-    service: str
-    method: str
-    response_type: type[Response]
-    items: Items | Whole
 
 
 @dataclass(frozen=True)
@@ -71,6 +55,11 @@ class Inference:
     clients: dict[str, ServiceClient]
     cache: AnswerCache | None
     observers: Sequence[Observer] = ()
+
+    @cached_property
+    def calls(self) -> Calls:
+        """Sends what the cache does not know to the services."""
+        return Calls(self.clients)
 
     def recall(self, endpoint: Endpoint[Any], route: str, body: bytes, call: Call) -> Recall:
         """Looks for the reply to a request by the very bytes that it came in, before they are read.
@@ -115,20 +104,22 @@ class Inference:
             call.client.check_model(endpoint.service)
         target = target or find_target(self.clients[endpoint.service].models or {}, endpoint.service)
         if not self.cache or not target or not target.digest or call.caching == "off":
-            return self._finish(endpoint, request, call, await self._ask(endpoint, request, call, target), "bypass")
+            return self._finish(
+                endpoint, request, call, await self.calls.respond(endpoint, request, call, target), "bypass"
+            )
         items, options = endpoint.items.split(request)
         keys = [item_key(endpoint.method, target.digest, options, item) for item in items]
         if call.caching == "refresh":
-            response = await self._ask(endpoint, request, call, target)
+            response = await self.calls.respond(endpoint, request, call, target)
             if response.model.version == target.version:  # type: ignore[attr-defined]
-                self.cache.keep(dict(zip(keys, _entries(endpoint, response), strict=True)))
+                self.cache.keep(dict(zip(keys, entries_of(endpoint, response), strict=True)))
             return self._finish(endpoint, request, call, response, "bypass")
 
         async def compute(wanted: Sequence[str]) -> list[Entry]:
             indices = [keys.index(key) for key in wanted]
             part = endpoint.items.pick(request, indices)
             try:
-                return _entries(endpoint, await self._ask(endpoint, part, call, target))
+                return await self.calls.ask(endpoint, part, options, call, target)
             except ServiceError as error:
                 error.field = endpoint.items.rename(error.field, indices)
                 raise
@@ -140,7 +131,9 @@ class Inference:
             raise DeadlineExceeded(f"the {endpoint.service} service did not answer in time") from None
         versions = {one.entry.version for one in found.values()}
         if len(versions) > 1:  # it changed meanwhile; one answer is of one version
-            return self._finish(endpoint, request, call, await self._ask(endpoint, request, call, target), "miss")
+            return self._finish(
+                endpoint, request, call, await self.calls.respond(endpoint, request, call, target), "miss"
+            )
         response = endpoint.response_type()
         endpoint.items.join(request, response, [found[key].entry.payload for key in keys])
         model = response.model  # type: ignore[attr-defined]
@@ -149,12 +142,6 @@ class Inference:
         for one in found.values():
             _items_of(endpoint.service, one.source).inc()
         return self._finish(endpoint, request, call, response, outcome)
-
-    async def _ask(self, endpoint: Endpoint[Response], request: Message, call: Call, target: Target | None) -> Response:
-        client = self.clients[endpoint.service]
-        payload = request.SerializeToString(deterministic=True)
-        answer = await client.call(endpoint.method, payload, call.timeout_s, call.request_id, drawn_version(target))
-        return endpoint.response_type.FromString(answer)
 
     def _finish(
         self, endpoint: Endpoint[Response], request: Message, call: Call, response: Response, outcome: CacheOutcome
@@ -174,10 +161,6 @@ class Inference:
 
 
 _items_of, _requests_of = lru_cache(CACHE_ITEMS.labels), lru_cache(CACHE.labels)
-
-
-def _entries(endpoint: Endpoint[Any], response: Any) -> list[Entry]:
-    return [Entry(response.model.version, payload) for payload in endpoint.items.answers(response)]
 
 
 def _outcome(found: Mapping[str, Found]) -> CacheOutcome:

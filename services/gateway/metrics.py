@@ -15,6 +15,12 @@ CACHE_ITEMS = Counter(
     "Items by where their answer came from: this process, Redis, a call (miss), or somebody else's call.",
     ["service", "source"],
 )
+CALL_ITEMS = Histogram(
+    "seqserve_gateway_call_items",
+    "Items in one call of a service; those of several requests may go together.",
+    ["service"],
+    buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256),
+)
 REDIS_FAILURES = Counter(
     "seqserve_gateway_redis_failures", "Calls of Redis that were of no use.", ["operation", "reason"]
 )

@@ -12,9 +12,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.gateway.bodies import JSON
 from services.gateway.call import CACHE_KEY
+from services.gateway.endpoint import Endpoint
 from services.gateway.entry import PROBES, Entry
 from services.gateway.failures import on_service_error
-from services.gateway.inference import Endpoint, Inference
+from services.gateway.inference import Inference
 from services.gateway.protection.gate import Admission
 from services.runtime.errors import ServiceError
 from services.runtime.rpc import REQUEST_ID_KEY

@@ -11,8 +11,9 @@ from pydantic_core import to_json
 from services.forecast.schema import ForecastRequest, ForecastResponse
 from services.gateway.bodies import read_clips, read_json_bytes
 from services.gateway.call import CACHE_KEY
+from services.gateway.endpoint import Endpoint
 from services.gateway.endpoints import CLASSIFY_SKETCH, CLASSIFY_VIDEO, FORECAST
-from services.gateway.inference import Endpoint, Inference
+from services.gateway.inference import Inference
 from services.gateway.metrics import read_metrics
 from services.gateway.openapi import CLIP, CLIPS, SERIES, SKETCH, SKETCHES
 from services.sketch.schema import (

@@ -87,7 +87,7 @@ async def test_what_was_asked_before_the_end_is_answered(start_gateway, serving)
     serving.delay_s = 1.0
     asked = [asyncio.create_task(ask_once(gateway, i)) for i in range(30)]
     asked_grpc = [asyncio.create_task(ask_grpc(gateway, 50 + i)) for i in range(30)]
-    await until(lambda: serving.calls["ClassifySketch"] == 60)
+    await until(lambda: serving.items["ClassifySketch"] == 60)
     family = workers(gateway)
     gateway.process.send_signal(signal.SIGTERM)
     assert await asyncio.gather(*asked) == [200] * 30

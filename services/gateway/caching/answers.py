@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from uuid import uuid4
 
 from services.gateway.caching.entry import Entry, Found
 from services.gateway.caching.flight import Flight, FlightEnded
@@ -48,7 +47,7 @@ class AnswerCache:
         for key, entry in entries.items():
             self.local.put(key, entry)
         if self._shared:
-            self._shared.keep(entries, "")
+            self._shared.keep(entries)
 
     async def close(self) -> None:
         """Closes the connections, after what is still being written."""
@@ -100,10 +99,10 @@ class AnswerCache:
                 del self._flights[key]
 
     async def _lead(self, flight: Flight, version: str, compute: Compute) -> None:
-        token, pause_s = uuid4().hex, FIRST_PAUSE_S
+        pause_s = FIRST_PAUSE_S
         pending, awaited = flight.keys, set[str]()
         while pending:
-            claims = await self._shared.claim(pending, token) if self._shared else [Claim.OURS] * len(pending)
+            claims = await self._shared.claim(pending) if self._shared else [Claim.OURS] * len(pending)
             for key, claim in zip(pending, claims, strict=True):
                 if isinstance(claim, Entry):
                     self.local.put(key, claim)
@@ -112,14 +111,14 @@ class AnswerCache:
             pending = [key for key, claim in zip(pending, claims, strict=True) if claim is Claim.TAKEN]
             if ours:
                 CACHE_TAKEOVERS.inc(len(awaited.intersection(ours)))
-                await self._compute(flight, ours, token, version, compute)
+                await self._compute(flight, ours, version, compute)
             elif pending:
                 await asyncio.sleep(pause_s)
                 pause_s = min(pause_s * PAUSE_GROWTH, LAST_PAUSE_S)
             awaited.update(pending)
 
-    async def _compute(self, flight: Flight, keys: Sequence[str], token: str, version: str, compute: Compute) -> None:
-        renewal = asyncio.create_task(self._renew(keys, token)) if self._shared else None
+    async def _compute(self, flight: Flight, keys: Sequence[str], version: str, compute: Compute) -> None:
+        renewal = asyncio.create_task(self._renew(keys)) if self._shared else None
         kept: dict[str, Entry] = {}
         try:
             for key, entry in zip(keys, await compute(keys), strict=True):
@@ -131,16 +130,16 @@ class AnswerCache:
             if renewal:
                 renewal.cancel()
             if self._shared and kept:
-                self._shared.keep(kept, token)
+                self._shared.keep(kept)
             if self._shared and len(kept) < len(keys):
-                self._shared.release([key for key in keys if key not in kept], token)
+                self._shared.release([key for key in keys if key not in kept])
 
-    async def _renew(self, keys: Sequence[str], token: str) -> None:
+    async def _renew(self, keys: Sequence[str]) -> None:
         assert self._shared
         with contextlib.suppress(asyncio.CancelledError):
             while True:
                 await asyncio.sleep(self._shared.lease_s / 3)
-                await self._shared.renew(keys, token)
+                await self._shared.renew(keys)
 
 
 async def _catch(work: Awaitable[dict[str, Found]]) -> dict[str, Found] | ServiceError:

@@ -22,6 +22,10 @@ class Items:
     response_field: str
     echoed_field: str = ""
 
+    def count(self, request: Any) -> int:
+        """How many items there are."""
+        return len(getattr(request, self.request_field))
+
     def split(self, request: Any) -> tuple[list[bytes], bytes]:
         """The items without what is only echoed, and everything else of a request, serialized."""
         items = getattr(request, self.request_field)
@@ -74,6 +78,10 @@ class Whole:
     """
 
     ignored_fields: tuple[str, ...] = ()
+
+    def count(self, request: Any) -> int:
+        """One."""
+        return 1
 
     def split(self, request: Any) -> tuple[list[bytes], bytes]:
         """The request without what is ignored, serialized."""

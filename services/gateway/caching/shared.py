@@ -5,16 +5,20 @@ While Redis does not answer, every key is ours to compute.
 
 import asyncio
 import random
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from enum import Enum
+from itertools import chain, islice
 from typing import Any
+from uuid import uuid4
 
 from services.gateway.bounded_redis import BoundedRedis
 from services.gateway.caching.entry import Entry
+from services.gateway.gatherer import Gatherer
 from services.gateway.metrics import REDIS_FAILURES
 
 MAX_BACKGROUND = 1024
 JITTER = 0.1
+WAIT_S, MAX_UNDER_WAY, MAX_KEYS = 0.001, 1, 128  # keys that come while Redis is being asked go together
 
 # KEYS: entry and lease of each item; ARGV: our token, the lease in ms. Gives entries, 1 (ours now) or 0 (taken).
 CLAIM = """
@@ -74,53 +78,75 @@ class SharedCache:
         self._claim = redis.client.register_script(CLAIM)
         self._keep = redis.client.register_script(KEEP)
         self._renew = redis.client.register_script(RENEW)
-        self._background: set[asyncio.Task[None]] = set()
+        self._token = uuid4().hex  # one for all: within a process, a key is claimed by one flight at a time
+        self._claims = Gatherer[Sequence[str], list[Entry | Claim]](self._send_claims, WAIT_S, MAX_UNDER_WAY, MAX_KEYS)
+        self._puts = Gatherer[Mapping[str, Entry], None](self._send_puts, WAIT_S, MAX_UNDER_WAY, MAX_KEYS)
+        self._background: set[asyncio.Future[None]] = set()
 
-    async def claim(self, keys: Sequence[str], token: str) -> list[Entry | Claim]:
+    async def claim(self, keys: Sequence[str]) -> list[Entry | Claim]:
         """Looks entries up, and takes the lease of those that are not there, unless somebody has it."""
-        names = _names_of(keys)
-        found = await self._redis.ask("claim", lambda: self._claim(names, [token, int(self.lease_s * 1000)]))
-        if found is None:
-            return [Claim.OURS] * len(keys)
-        return [Entry.from_bytes(value) if isinstance(value, bytes) else Claim(value) for value in found]
+        return await self._claims.ask("claim", keys, len(keys))
 
-    async def renew(self, keys: Sequence[str], token: str) -> None:
+    async def renew(self, keys: Sequence[str]) -> None:
         """Starts the time of our leases again."""
-        await self._redis.ask(
-            "renew", lambda: self._renew([_lease_name(k) for k in keys], [token, int(self.lease_s * 1000)])
-        )
+        names = [_lease_name(key) for key in keys]
+        await self._redis.ask("renew", lambda: self._renew(names, [self._token, self._lease_ms]))
 
-    def keep(self, entries: Mapping[str, Entry], token: str) -> None:
+    def keep(self, entries: Mapping[str, Entry]) -> None:
         """Writes entries and gives their leases back, in the background."""
         small = {key: entry for key, entry in entries.items() if len(entry.payload) <= self._max_item_bytes}
         if large := entries.keys() - small.keys():
             REDIS_FAILURES.labels("put", "too large").inc(len(large))
-            self.release(list(large), token)
-        if small:
-            values = [part for entry in small.values() for part in (entry.to_bytes(), self._draw_ttl_ms())]
-            self._spawn(self._redis.ask("put", lambda: self._keep(_names_of(small), [token, *values])))
+            self.release(list(large))
+        if small and self._has_room():
+            self._hold(self._puts.submit("put", small, len(small)))
 
-    def release(self, keys: Sequence[str], token: str) -> None:
+    def release(self, keys: Sequence[str]) -> None:
         """Gives leases back, in the background."""
         names = [_lease_name(key) for key in keys]
-        self._spawn(self._redis.ask("release", lambda: self._renew(names, [token, 0])))
+        if self._has_room():
+            release = self._redis.ask("release", lambda: self._renew(names, [self._token, 0]))
+            self._hold(asyncio.create_task(release))
 
     async def close(self) -> None:
         """Waits for what is still being written."""
         if self._background:
             await asyncio.wait(self._background, timeout=1)
 
+    @property
+    def _lease_ms(self) -> int:
+        return int(self.lease_s * 1000)
+
     def _draw_ttl_ms(self) -> int:
         return int(self._ttl_s * 1000 * random.uniform(1 - JITTER, 1 + JITTER))  # noqa: S311
 
-    def _spawn(self, work: Coroutine[Any, Any, Any]) -> None:
-        if len(self._background) >= MAX_BACKGROUND:
-            REDIS_FAILURES.labels("put", "too many").inc()
-            work.close()
-            return
-        task = asyncio.create_task(work)
-        self._background.add(task)
-        task.add_done_callback(self._background.discard)
+    async def _send_claims(self, _kind: Hashable, parts: Sequence[Sequence[str]]) -> list[list[Entry | Claim]]:
+        names = _names_of(chain.from_iterable(parts))
+        found = await self._redis.ask("claim", lambda: self._claim(names, [self._token, self._lease_ms]))
+        if found is None:
+            return [[Claim.OURS] * len(keys) for keys in parts]
+        values = iter(found)
+        return [[_read(value) for value in islice(values, len(keys))] for keys in parts]
+
+    async def _send_puts(self, _kind: Hashable, parts: Sequence[Mapping[str, Entry]]) -> list[None]:
+        entries = {key: entry for part in parts for key, entry in part.items()}
+        values = [value for entry in entries.values() for value in (entry.to_bytes(), self._draw_ttl_ms())]
+        await self._redis.ask("put", lambda: self._keep(_names_of(entries), [self._token, *values]))
+        return [None] * len(parts)
+
+    def _has_room(self) -> bool:
+        if len(self._background) < MAX_BACKGROUND:
+            return True
+        REDIS_FAILURES.labels("put", "too many").inc()
+        return False
+
+    def _hold(self, work: "asyncio.Future[Any]") -> None:
+        self._background.add(work)
+        work.add_done_callback(self._background.discard)
+
+
+def _read(value: bytes | int) -> Entry | Claim:
+    return Entry.from_bytes(value) if isinstance(value, bytes) else Claim(value)
 
 
 def _names_of(keys: Iterable[str]) -> list[str]:

@@ -1,0 +1,127 @@
+"""Work that comes faster than it is done goes together: what one call costs, many share."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+Part = TypeVar("Part")
+Result = TypeVar("Result")
+
+
+@dataclass(eq=False)
+class _Member(Generic[Part, Result]):
+    part: Part
+    weight: int
+    result: "asyncio.Future[Result]"
+    call: "_Call[Part, Result] | None" = None
+
+
+@dataclass(eq=False)
+class _Call(Generic[Part, Result]):
+    members: "list[_Member[Part, Result]]"
+    task: "asyncio.Task[None] | None" = None
+
+
+@dataclass(eq=False)
+class _Line(Generic[Part, Result]):
+    waiting: "list[_Member[Part, Result]]" = field(default_factory=list)
+    weight: int = 0
+    under_way: int = 0
+    timer: asyncio.TimerHandle | None = None
+
+
+class Gatherer(Generic[Part, Result]):
+    """Sends parts of one kind in one call, where more come while others are under way.
+
+    Alone, a part is sent at once. While `max_under_way` calls of its kind are, it waits for one of them to end, for
+    `max_weight` to come together, or for `wait_s`, whichever is first.
+    """
+
+    def __init__(
+        self,
+        send: Callable[[Hashable, Sequence[Part]], Awaitable[Sequence[Result | Exception]]],
+        wait_s: float,
+        max_under_way: int,
+        max_weight: int,
+    ) -> None:
+        """Takes what sends parts of a kind and gives the result of each, or its error, in their order."""
+        self._send, self._wait_s = send, wait_s
+        self._max_under_way, self._max_weight = max_under_way, max_weight
+        self._lines: dict[Hashable, _Line[Part, Result]] = {}
+
+    async def ask(self, kind: Hashable, part: Part, weight: int = 1) -> Result:
+        """The result of a part.
+
+        Args:
+            kind: parts of the same kind may go together.
+            part: what is sent.
+            weight: what it counts.
+
+        Raises:
+            Exception: its own error, or that of the call that it went with.
+        """
+        member = self._join(kind, part, weight)
+        try:
+            return await member.result
+        except asyncio.CancelledError:
+            if member.call and member.call.task and all(other.result.done() for other in member.call.members):
+                member.call.task.cancel()  # nobody waits any more
+            raise
+
+    def submit(self, kind: Hashable, part: Part, weight: int = 1) -> "asyncio.Future[Result]":
+        """Sends a part whose result may be waited for later, or never; the arguments are those of `ask`."""
+        return self._join(kind, part, weight).result
+
+    def _join(self, kind: Hashable, part: Part, weight: int) -> _Member[Part, Result]:
+        loop = asyncio.get_running_loop()
+        member = _Member[Part, Result](part, weight, loop.create_future())
+        line = self._lines.setdefault(kind, _Line())
+        if line.weight and line.weight + weight > self._max_weight:
+            self._start(kind, line)
+        line.waiting.append(member)
+        line.weight += weight
+        if line.under_way < self._max_under_way or line.weight >= self._max_weight:
+            self._start(kind, line)
+        elif not line.timer:
+            line.timer = loop.call_later(self._wait_s, self._start, kind, line)
+        return member
+
+    def _start(self, kind: Hashable, line: _Line[Part, Result]) -> None:
+        if line.timer:
+            line.timer.cancel()
+        members = [member for member in line.waiting if not member.result.done()]
+        line.waiting, line.weight, line.timer = [], 0, None
+        if not members:
+            return
+        line.under_way += 1
+        call = _Call(members)
+        call.task = asyncio.create_task(self._run(kind, line, call))
+        for member in members:
+            member.call = call
+
+    async def _run(self, kind: Hashable, line: _Line[Part, Result], call: _Call[Part, Result]) -> None:
+        try:
+            _settle(call, await self._send(kind, [member.part for member in call.members]))
+        except asyncio.CancelledError:
+            for member in call.members:
+                member.result.cancel()
+            raise
+        except Exception as error:
+            _settle(call, [error] * len(call.members))
+        finally:
+            line.under_way -= 1
+            if line.waiting:
+                self._start(kind, line)
+            elif not line.under_way:
+                self._lines.pop(kind, None)
+
+
+def _settle(call: _Call[Part, Result], results: Sequence[Result | Exception]) -> None:
+    for member, result in zip(call.members, results, strict=True):
+        if member.result.done():  # nobody waits for it
+            continue
+        if isinstance(result, Exception):
+            member.result.set_exception(result)
+        else:
+            member.result.set_result(result)
