@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -13,8 +13,11 @@ from seqserve.model.v1 import model_service_pb2 as model_pb
 
 from services.client.ending import Ending
 from services.gateway.breaker import Breaker
+from services.gateway.endpoints import CONFIGURE_MODELS
+from services.gateway.hedging import Hedge
 from services.gateway.metrics import READY
 from services.gateway.service_errors import to_service_error
+from services.runtime.deadline import Deadline
 from services.runtime.errors import ServiceError, Unavailable
 from services.runtime.rpc import REQUEST_ID_KEY, TIMEOUT_KEY, VERSION_KEY
 from services.runtime.tracing import trace_metadata, trace_span
@@ -65,17 +68,20 @@ class ServiceClient:
         channel: channel to the ingress.
         models: what the service said of its models at the last poll; None while it does not answer.
         needs: model without which the service is of no use; "" for none.
+        hedge_after_s: seconds without an answer after which a call is made once more; 0 for never.
     """
 
     name: str
     channel: grpc.aio.Channel
     models: dict[str, model_pb.ModelDescription] | None = field(default=None)
     needs: str = ""
+    hedge_after_s: float = 0.0
     breaker: Breaker = field(init=False)
+    hedge: Hedge = field(init=False)
 
     def __post_init__(self) -> None:
-        """The breaker has the service's name."""
-        self.breaker = Breaker(self.name)
+        """Breaker and hedge are the service's own."""
+        self.breaker, self.hedge = Breaker(self.name), Hedge(self.name, self.hedge_after_s)
 
     @property
     def is_ready(self) -> bool:
@@ -99,11 +105,18 @@ class ServiceClient:
         """
         if method != DESCRIBE:
             self._check_breaker()
-        rpc = self.channel.unary_unary(method)
+        rpc, deadline = self.channel.unary_unary(method), Deadline.after(timeout_s)
+
+        def send() -> Awaitable[bytes]:
+            remaining_s = deadline.remaining_s()
+            answer: Awaitable[bytes] = rpc(
+                request, timeout=remaining_s, metadata=self._metadata(remaining_s, request_id, version)
+            )
+            return answer
+
         try:
             with trace_span(f"call {self.name}", SpanKind.CLIENT):
-                metadata = self._metadata(timeout_s, request_id, version)
-                answer: bytes = await rpc(request, timeout=timeout_s, metadata=metadata)
+                answer = await (send() if method == CONFIGURE_MODELS else self.hedge.ask(send))
         except grpc.aio.AioRpcError as error:
             self._learn(error.code(), timeout_s)
             raise to_service_error(error, self.name) from None
@@ -195,7 +208,9 @@ def _defaults(models: dict[str, model_pb.ModelDescription]) -> dict[str, str]:
     return {name: model.default_version for name, model in models.items()}
 
 
-def open_client(name: str, target: str, max_message_bytes: int, needs: str = "") -> ServiceClient:
+def open_client(
+    name: str, target: str, max_message_bytes: int, needs: str = "", hedge_after_s: float = 0.0
+) -> ServiceClient:
     """Opens a channel of its own, so that one service's traffic does not queue behind another's."""
     options = [
         ("grpc.max_send_message_length", max_message_bytes),
@@ -204,4 +219,5 @@ def open_client(name: str, target: str, max_message_bytes: int, needs: str = "")
         ("grpc.use_local_subchannel_pool", 1),
         *CONNECTION,
     ]
-    return ServiceClient(name, grpc.aio.insecure_channel(target, options=options), needs=needs)
+    channel = grpc.aio.insecure_channel(target, options=options)
+    return ServiceClient(name, channel, needs=needs, hedge_after_s=hedge_after_s)

@@ -21,6 +21,9 @@ CALL_ITEMS = Histogram(
     ["service"],
     buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256),
 )
+HEDGES = Counter(
+    "seqserve_gateway_hedged_calls", "Calls that were made once more because no answer had come.", ["service"]
+)
 REDIS_FAILURES = Counter(
     "seqserve_gateway_redis_failures", "Calls of Redis that were of no use.", ["operation", "reason"]
 )

@@ -30,7 +30,11 @@ async def open_middle(settings: GatewaySettings) -> AsyncIterator[tuple[Inferenc
     """
     clients = {
         name: open_client(
-            name, settings.serving_target, settings.max_request_bytes, needs=name if name in TYPED_SERVICES else ""
+            name,
+            settings.serving_target,
+            settings.max_request_bytes,
+            needs=name if name in TYPED_SERVICES else "",
+            hedge_after_s=settings.hedge_after_s,
         )
         for name in SERVICES
     }

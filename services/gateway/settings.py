@@ -13,6 +13,7 @@ class GatewaySettings(BaseSettings):
         grpc_port: port of the gRPC door.
         serving_target: host:port of Ray Serve's gRPC ingress; several that take turns as ipv4:host:port,host:port,
             or as dns:///name:port where the name has several addresses.
+        hedge_after_s: seconds without an answer after which a call is made once more beside the first; 0 for never.
         redis_url: Redis that gateways share for answers, leases and limits; empty means that each is on its own.
         cache_ttl_s: seconds that Redis keeps an answer, give or take a tenth.
         cache_timeout_s: longest wait for Redis before it is passed by.
@@ -53,6 +54,7 @@ class GatewaySettings(BaseSettings):
     rest_port: int = 8501
     grpc_port: int = 8500
     serving_target: str = "127.0.0.1:9000"
+    hedge_after_s: float = Field(2.0, ge=0)
     redis_url: str = ""
     cache_ttl_s: int = Field(3600, ge=1)
     cache_timeout_s: float = Field(0.05, gt=0)

@@ -64,13 +64,18 @@ class FakeServing(
     items: Counter = field(default_factory=Counter)
     requests: list = field(default_factory=list)
     metadata: list = field(default_factory=list)
+    cancelled: int = 0
     port: int = 0
 
     async def _enter(self, method, items, request):
         self.calls[method] += 1
         self.items[method] += items
         self.requests.append(request)
-        await asyncio.sleep(self.delay_s)
+        try:
+            await asyncio.sleep(self.delay_s)
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
         if self.error:
             raise self.error
 

@@ -19,6 +19,10 @@ def request(points):
     return pb.ClassifySketchRequest(sketches=[pb.Sketch(strokes=[pb.Stroke(x=range(points), y=range(points))])])
 
 
+def call(timeout_s):
+    return Call("", Deadline.after(timeout_s))
+
+
 async def test_a_service_that_is_down_is_left_alone(open_gateway, serving):
     serving.error = Unavailable("the server is stopping")
     async with open_gateway() as gateway:
@@ -106,3 +110,49 @@ async def test_of_several_addresses_no_odd_authority_is_made():
             await client.refresh()
         await client.channel.close()
     assert str(port).encode() not in await asked  # HAProxy takes no list of addresses for a host
+
+
+async def test_a_replica_that_hangs_loses_no_call(open_gateway, start_serving):
+    (first, _), (second, _) = await start_serving(), await start_serving()
+    first.delay_s = 60
+    target = f"ipv4:127.0.0.1:{first.port},127.0.0.1:{second.port}"
+    async with open_gateway(serving_target=target, hedge_after_s=0.05) as gateway:
+        answers = [await gateway.inference.infer(CLASSIFY_SKETCH, request(2 + i), call(5)) for i in range(10)]
+    assert {answer.response.results[0].predictions[0].label for answer in answers} == {
+        f"{2 + i} points" for i in range(10)
+    }
+    assert first.calls["ClassifySketch"]  # it was asked
+
+
+async def test_hedges_are_a_small_part_of_the_load(open_gateway, serving):
+    serving.delay_s = 0.02
+    async with open_gateway(hedge_after_s=0.001) as gateway:
+        client = gateway.inference.clients["sketch"]
+        for _ in range(100):
+            await client.call(CLASSIFY_SKETCH.method, request(3).SerializeToString(), 5, "")
+    assert 110 <= serving.calls["ClassifySketch"] <= 100 + 20 + 100 * 0.1 + 1  # the budget, and what was earned
+
+
+async def test_an_error_comes_at_once_and_is_the_first_ones(open_gateway, serving):
+    serving.error = Internal("secret")
+    async with open_gateway(hedge_after_s=30) as gateway:
+        with pytest.raises(Internal):
+            await asyncio.wait_for(gateway.inference.infer(CLASSIFY_SKETCH, request(3), call(60)), 5)
+    assert serving.calls["ClassifySketch"] == 1
+
+
+async def test_a_change_is_never_made_twice(open_gateway, serving):
+    serving.delay_s = 0.2
+    async with open_gateway(hedge_after_s=0.01) as gateway:
+        await gateway.inference.clients["savedmodel"].call(CONFIGURE_MODELS, b"", 5, "")
+    assert serving.calls["ConfigureModels"] == 1
+
+
+async def test_who_goes_away_ends_both_tries(open_gateway, serving):
+    serving.delay_s = 60
+    async with open_gateway(hedge_after_s=0.01) as gateway:
+        with pytest.raises(Exception, match="in time"):
+            await gateway.inference.infer(CLASSIFY_SKETCH, request(3), call(0.3))
+        assert serving.calls["ClassifySketch"] == 2
+        await asyncio.sleep(0.1)
+        assert serving.cancelled == 2
