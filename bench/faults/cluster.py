@@ -26,6 +26,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
 START_TIMEOUT_S = 3000
 ATTEMPTS = 3
+QUEUE_STEPS = 4096  # small, so that it can be filled here
 PROBE_TIMEOUT_S = 3.0
 
 
@@ -53,10 +54,8 @@ class Cluster:
         self._environment["RAY_worker_niceness"] = "0"  # of several machines, none would take another's time
         self._environment |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
         self.arguments = {"models_dir": str(self.models_dir), "replicas": self.replicas, "decoders": self.replicas}
-        self.arguments |= {
-            "max_replicas_per_node": 1,
-            "xla": False,
-        }  # compiled graphs take minutes to load on few cores
+        self.arguments |= {"max_replicas_per_node": 1, "max_queue_steps": QUEUE_STEPS}
+        self.arguments["xla"] = False  # compiled graphs take minutes to load on few cores
 
     def start(self) -> None:
         """Starts everything and waits until it answers.

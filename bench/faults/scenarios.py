@@ -7,12 +7,12 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
-from bench.faults.cluster import Cluster
+from bench.faults.cluster import QUEUE_STEPS, Cluster
 from bench.faults.machines import send
 from bench.faults.traffic import Traffic
 
 Act = Callable[[Cluster, Traffic], Coroutine[Any, Any, None]]
-BURST_RATE, BURST_S = 40.0, 6.0
+BURST_RATE, BURST_S = 12.0, 8.0
 HOUR_S = 3600
 VERSION_TIMEOUT_S = 240.0
 
@@ -142,7 +142,7 @@ async def publish_version(cluster: Cluster, traffic: Traffic) -> None:
 
 async def upgrade_code(cluster: Cluster, _traffic: Traffic) -> None:
     """All services are deployed anew with other settings, which replaces every replica."""
-    await asyncio.to_thread(cluster.deploy, max_queue_steps=60_000)
+    await asyncio.to_thread(cluster.deploy, max_queue_steps=QUEUE_STEPS + 1)
 
 
 async def _until_answered_by(traffic: Traffic, version: str, in_a_row: int = 40) -> None:
@@ -174,7 +174,8 @@ SCENARIOS = [
     ),
     Scenario(
         "full queue",
-        f"{BURST_RATE:.0f} calls/s of 64 drawings each for {BURST_S:.0f} s, without retries, beside the usual calls",
+        f"{BURST_RATE:.0f} calls/s of 64 drawings each for {BURST_S:.0f} s, without retries, beside the usual calls; a "
+        f"replica's queue holds {QUEUE_STEPS} time steps, as many as one of them has",
         fill_queue,
         has_second=False,
     ),

@@ -33,7 +33,7 @@ class Hedge:
         """
         if not self._after_s:
             return await send()
-        first = asyncio.ensure_future(send())
+        first: asyncio.Future[bytes] = asyncio.ensure_future(send())
         tries = [first]
         try:
             await asyncio.wait(tries, timeout=self._after_s)
