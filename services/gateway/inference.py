@@ -74,7 +74,7 @@ class Inference:
         target = find_target(self.clients[endpoint.service].models or {}, endpoint.service)
         if not self.cache or not target or not target.digest or call.caching != "use":
             return Recall(target, "", None)
-        key = item_key(route, target.digest, b"reply", body)
+        key = item_key(route, target.state, b"reply", body)
         entry = self.cache.local.get(key)
         if entry:
             _items_of(endpoint.service, "reply").inc()
@@ -108,7 +108,7 @@ class Inference:
                 endpoint, request, call, await self.calls.respond(endpoint, request, call, target), "bypass"
             )
         items, options = endpoint.items.split(request)
-        keys = [item_key(endpoint.method, target.digest, options, item) for item in items]
+        keys = [item_key(endpoint.method, target.state, options, item) for item in items]
         if call.caching == "refresh":
             response = await self.calls.respond(endpoint, request, call, target)
             if response.model.version == target.version:  # type: ignore[attr-defined]

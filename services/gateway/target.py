@@ -23,6 +23,11 @@ class Target:
     digest: str
     is_drawn: bool = False
 
+    @property
+    def state(self) -> str:
+        """What answers are kept under: the same files published again under another number answer under that one."""
+        return f"{self.version}/{self.digest}"
+
 
 def drawn_version(target: Target | None) -> str:
     """The version that the replica is told to answer with; empty where it chooses itself."""

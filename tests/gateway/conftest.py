@@ -59,6 +59,7 @@ class FakeServing(
     delay_s: float = 0.0
     error: ServiceError | None = None
     version: str = "1"
+    digest: str = ""
     canary_share: float = 0.0
     calls: Counter = field(default_factory=Counter)
     items: Counter = field(default_factory=Counter)
@@ -168,7 +169,7 @@ class FakeServing(
             model_pb.VersionDescription(
                 version=number,
                 state=AVAILABLE,
-                digest=f"{name}-{number}",
+                digest=self.digest or f"{name}-{number}",
                 signatures={"serving_default": signature},
             )
             for number in numbers

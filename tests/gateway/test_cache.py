@@ -124,6 +124,17 @@ async def test_answers_of_a_version_that_is_gone_are_never_given(cached, serving
     assert answer.json()["model"]["version"] == "2"
 
 
+async def test_the_same_files_under_another_number_answer_under_that_one(cached, serving):
+    serving.digest = "the same"
+    await cached.inference.clients["sketch"].refresh()
+    await cached.rest.post(PATH, json=drawing(3))
+    await settle()
+    serving.version = "2"
+    await cached.inference.clients["sketch"].refresh()
+    answer = await cached.rest.post(PATH, json=drawing(3))
+    assert (answer.headers[HEADER], answer.json()["model"]["version"]) == ("miss", "2")
+
+
 async def test_an_answer_of_another_version_than_expected_is_not_kept(cached, serving):
     serving.version = "2"  # the gateway does not know yet
     for _ in range(2):

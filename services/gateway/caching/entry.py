@@ -45,17 +45,17 @@ class Found:
     source: Source
 
 
-def item_key(method: str, digest: str, options: bytes, item: bytes) -> str:
+def item_key(method: str, state: str, options: bytes, item: bytes) -> str:
     """128-bit key of one item under one state of a model.
 
     Args:
         method: full gRPC method path.
-        digest: SHA-256 over the files of the version.
+        state: the version and what its files are.
         options: what else the answer depends on, serialized.
         item: the item, serialized, without what is only echoed.
     """
     hashed = hashlib.blake2b(digest_size=16)
-    for part in (method.encode(), digest.encode(), options, item):
+    for part in (method.encode(), state.encode(), options, item):
         hashed.update(len(part).to_bytes(8, "big"))
         hashed.update(part)
     return hashed.hexdigest()
