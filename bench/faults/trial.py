@@ -37,8 +37,9 @@ class Trial:
 
     @property
     def is_good(self) -> bool:
-        """Nobody's call failed that another instance could answer, and none hung."""
-        return self.outcome.failed == 0 and (self.outcome.refused == 0 or not self.has_second)
+        """Nobody's call failed that another instance could answer, none hung, and the platform became whole."""
+        is_answered = self.outcome.failed == 0 and (self.outcome.refused == 0 or not self.has_second)
+        return is_answered and math.isfinite(self.whole_s)
 
 
 async def try_scenario(scenario: Scenario, cluster: Cluster, traffic: Traffic) -> Trial:
@@ -48,9 +49,13 @@ async def try_scenario(scenario: Scenario, cluster: Cluster, traffic: Traffic) -
     usual_s = usual_duration([call for call in traffic.calls[first:] if call.result == "answered"])
     fault_s = time.monotonic()
     watching = asyncio.create_task(_watch(cluster, fault_s, scenario.watch_s))
-    await scenario.act(cluster, traffic)
-    acted_s = time.monotonic()
-    whole_s = await _see_whole(watching, cluster, fault_s, acted_s)
+    try:
+        await scenario.act(cluster, traffic)
+    except TimeoutError:  # what it waited for did not come
+        watching.cancel()
+        whole_s = math.inf
+    else:
+        whole_s = await _see_whole(watching, cluster, fault_s, time.monotonic())
     end_s = time.monotonic()
     outcome = judge(traffic.calls[first:], fault_s, end_s, usual_s)
     return Trial(scenario.name, scenario.done, scenario.has_second, outcome, whole_s)
