@@ -1,0 +1,115 @@
+"""The load test itself: seconds of Locust against a real gateway, and what its exit code says."""
+
+import asyncio
+import csv
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from services.runtime.errors import Unavailable
+from tests.load.slo import MET, NOT_MET
+
+ROOT = Path(__file__).resolve().parents[2]
+BRISK = ("--users", "6", "--spawn-rate", "6", "--pace", "20", "--warm-up-s", "0.5", "--run-time", "3s")
+ANY_TIME = ("--slo-p99-ms", "0")  # how fast a busy machine is, is not tested
+
+
+@dataclass
+class Run:
+    """A run of Locust that has ended; how many requests there were of each name, and of each failure."""
+
+    code: int
+    output: str
+    requests: dict[str, int]
+    failures: dict[tuple[str, str], int]
+
+
+@pytest.fixture
+def run_locust(tmp_path):
+    """(gateway, *arguments) -> a run against the gateway; without tensors, which the fake services do not take."""
+
+    async def run(gateway, *arguments):
+        command = ["-m", "locust", "-f", str(ROOT / "tests/load/locustfile.py"), "--headless", "--only-summary"]
+        doors = ["--host", gateway.rest_url, "--grpc-target", gateway.grpc_target]
+        chosen = ["--data", str(tmp_path), "--csv", str(tmp_path / "run"), "--exclude-tags", "tensors", *arguments]
+        users = [] if "--tags" in arguments else ["RestUser", "TypedGrpcUser"]
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, *command, *doors, *BRISK, *chosen, *users),
+            cwd=ROOT,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        output = (await asyncio.wait_for(process.communicate(), 120))[0].decode()
+        rows, failures = read_csv(tmp_path / "run_stats.csv"), read_csv(tmp_path / "run_failures.csv")
+        return Run(
+            process.returncode,
+            output,
+            {row["Name"]: int(row["Request Count"]) for row in rows},
+            {(row["Name"], row["Error"]): int(row["Occurrences"]) for row in failures},
+        )
+
+    return run
+
+
+def read_csv(path):
+    return list(csv.DictReader(path.open())) if path.is_file() else []
+
+
+async def test_objectives_that_are_met_end_it_with_success(start_gateway, serving, run_locust):
+    run = await run_locust(await start_gateway(), *ANY_TIME, "--repeat-share", "0.9", "--repeat-pool", "2")
+    assert run.code == MET, run.output
+    assert run.failures == {}
+    named = {"ClassifySketch", "ClassifySketch of 16", "Forecast", "/v1/sketches:classify", "/v1/series:forecast"}
+    assert named <= run.requests.keys()
+    assert "error rate: 0, objective 0.001: met" in run.output
+    # Nine of ten drawings are one of two: the services have seen a part of what was sent.
+    sent = run.requests["ClassifySketch"] + run.requests["/v1/sketches:classify"]
+    assert 0 < serving.calls["ClassifySketch"] < sent
+    assert "cache: hit" in run.output
+
+
+async def test_errors_are_counted_by_status_and_break_the_objective(start_gateway, serving, run_locust):
+    serving.error = Unavailable("down")
+    run = await run_locust(await start_gateway(), *ANY_TIME, "--repeat-share", "0")
+    assert run.code == NOT_MET, run.output
+    assert "error rate: 1, objective 0.001: NOT MET" in run.output
+    assert {status for _, status in run.failures} == {"UNAVAILABLE"}
+    assert {"ClassifySketch", "/v1/sketches:classify"} <= {name for name, _ in run.failures}
+
+
+async def test_an_answer_that_comes_too_late_breaks_the_objective(start_gateway, serving, run_locust):
+    serving.delay_s = 0.3
+    run = await run_locust(await start_gateway(), "--repeat-share", "0", "--slo-p99-ms", "250", "--slo-error-rate", "1")
+    assert run.code == NOT_MET, run.output
+    assert "objective 250 ms: NOT MET" in run.output
+
+
+async def test_workers_report_what_the_cache_did(start_gateway, run_locust):
+    few = ("--repeat-share", "1", "--repeat-pool", "1", "--run-time", "6s", "--warm-up-s", "0")
+    run = await run_locust(await start_gateway(), *ANY_TIME, *few, "--processes", "2")
+    assert run.code == MET, run.output
+    assert "2 workers" in run.output or "Worker" in run.output
+    assert run.requests["ClassifySketch"] > 0
+    assert "cache: hit" in run.output
+
+
+async def test_the_knee_is_found_where_an_objective_breaks(start_gateway, serving, run_locust, tmp_path):
+    serving.delay_s = 0.3
+    steps = ("--shape", "knee", "--knee-step-s", "1.5", "--knee-settle-s", "0.5", "--knee-refinements", "0")
+    report = tmp_path / "knee.json"
+    gateway = await start_gateway()
+    run = await run_locust(gateway, *steps, "--slo-p99-ms", "100", "--repeat-share", "0", "--knee-report", str(report))
+    assert run.code == NOT_MET, run.output
+    found = json.loads(report.read_text())
+    assert found["knee"] is None
+    assert [step["fault"] for step in found["steps"]] == ["p99 over 100 ms"] * 2
+    assert "p99 over 100 ms" in report.with_suffix(".md").read_text()
+
+
+async def test_options_without_meaning_are_refused(start_gateway, run_locust):
+    run = await run_locust(await start_gateway(), "--repeat-share", "1.5")
+    assert run.code == 2
+    assert "--repeat-share is 1.5; 0 to 1" in run.output
