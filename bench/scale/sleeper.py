@@ -5,6 +5,7 @@ Everything around it is the real thing: the runtime loads, warms, batches and ru
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -28,14 +29,16 @@ def save_sleeper(folder: Path, sleep_s: float, batches: tuple[int, ...]) -> None
     spec = tf.TensorSpec([None, 1], tf.float32, name="x")
 
     def serve(x: tf.Tensor) -> dict[str, tf.Tensor]:
-        pause = tf.data.Dataset.from_tensors(x).apply(sleep_dataset(round(sleep_s * 1e6))).take(1)  # else its end sleeps, too
-        return {"y": pause.reduce(tf.zeros_like(x), lambda _, rows: rows)}
+        rows = tf.data.Dataset.from_tensors(x).apply(sleep_dataset(round(sleep_s * 1e6)))
+        once = rows.take(1)  # or it would sleep again to find that there is no more
+        return {"y": once.reduce(tf.zeros_like(x), lambda _, rows: rows)}
 
     module = tf.Module()
     module.serve = tf.function(serve, input_signature=[spec], autograph=False)
     tf.saved_model.save(module, str(folder), signatures={SIGNATURE: module.serve.get_concrete_function()})
     x = np.arange(2, dtype=np.float32)[:, None]
-    np.savez(folder / GOLDEN, **{"in.x": x, "out.y": x})
+    golden: dict[str, Any] = {"in.x": x, "out.y": x}
+    np.savez(folder / GOLDEN, **golden)
     _write_manifest(folder, batches)
 
 
