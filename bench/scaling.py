@@ -4,7 +4,6 @@ The work is simulated, so that two cores can show it: a model that sleeps, behin
 HAProxy ingress, and the runtime with its batching.
 """
 
-import asyncio
 import os
 import platform
 import shutil
@@ -70,27 +69,26 @@ def _measure_all(folder: Path, sleep_s: float, seconds: float, numbers: list[int
     (models / NAME).mkdir(parents=True)
     save_sleeper(models / NAME / "1", sleep_s, BATCHES)
     cluster = ray_cluster.start_cluster(folder)
-    _deploy(models, numbers[0])
-    with (
-        start_gateway(cluster.grpc_port, "", folder, SERVICE) as (_, grpc_port, _),
-        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
-    ):
-        found = []
-        for replicas in numbers:
-            _deploy(models, replicas)
-            console.print(f"{replicas} replicas serve")
-            in_flight = replicas * BATCHES[-1] * QUEUED
-            load, cpu_share = runner.run(_saturate(grpc_port, in_flight, seconds))
-            limit = replicas * BATCHES[-1] / sleep_s
-            times = load.percentile_ms(50), load.percentile_ms(99)
-            found.append(Measurement(replicas, load.rate, limit, *times, cpu_share))
+    found = []
+    for replicas in numbers:
+        _deploy(models, replicas)
+        console.print(f"{replicas} replicas serve")
+        in_flight = replicas * BATCHES[-1] * QUEUED
+        with start_gateway(cluster.grpc_port, "", folder, SERVICE) as (_, grpc_port, _):
+            load, cpu_share = uvloop.run(_saturate(grpc_port, in_flight, seconds))
+        limit = replicas * BATCHES[-1] / sleep_s
+        found.append(Measurement(replicas, load.rate, limit, load.percentile_ms(50), load.percentile_ms(99), cpu_share))
     return found
 
 
 def _deploy(models: Path, replicas: int) -> None:
+    from ray import serve
+
     from services.savedmodel.app import build
 
-    ray_cluster.run_applications({SERVICE: build({"models_dir": str(models), "replicas": replicas, "cpus": 0.5})})
+    if SERVICE in serve.status().applications:
+        serve.delete(SERVICE)  # quicker than to replace one replica after the other
+    ray_cluster.run_applications({SERVICE: build({"models_dir": str(models), "replicas": replicas})})
 
 
 async def _saturate(port: int, in_flight: int, seconds: float) -> tuple[Load, float]:

@@ -6,9 +6,13 @@ import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import trustme
+from typer.testing import CliRunner
 
+from services.cli import app
 from services.runtime.errors import Unavailable
 from tests.load.slo import MET, NOT_MET
 
@@ -109,7 +113,25 @@ async def test_the_knee_is_found_where_an_objective_breaks(start_gateway, servin
     assert "p99 over 100 ms" in report.with_suffix(".md").read_text()
 
 
-async def test_options_without_meaning_are_refused(start_gateway, run_locust):
-    run = await run_locust(await start_gateway(), "--repeat-share", "1.5")
+async def test_options_without_meaning_are_refused(run_locust):
+    nowhere = SimpleNamespace(rest_url="http://127.0.0.1:1", grpc_target="127.0.0.1:1")
+    run = await run_locust(nowhere, "--repeat-share", "1.5")
     assert run.code == 2
     assert "--repeat-share is 1.5; 0 to 1" in run.output
+
+
+async def test_it_comes_in_with_a_key_over_tls(start_gateway, run_locust, tmp_path):
+    authority = trustme.CA()
+    issued = authority.issue_cert("127.0.0.1", "localhost")
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    issued.private_key_and_cert_chain_pem.write_to_path(tmp_path / "server.pem")
+    made = CliRunner().invoke(app, ["keys", "create", "load", "--file", str(tmp_path / "keys.json")])
+    pem, keys = str(tmp_path / "server.pem"), str(tmp_path / "keys.json")
+    gateway = await start_gateway(tls_certificate=pem, tls_key=pem, keys_file=keys)
+    encrypted = ("--tls-ca", str(tmp_path / "ca.pem"))
+    run = await run_locust(gateway, *ANY_TIME, *encrypted, "--api-key", made.output.strip())
+    assert (run.code, run.failures) == (MET, {}), run.output
+    assert {"ClassifySketch", "/v1/sketches:classify"} <= run.requests.keys()
+    refused = await run_locust(gateway, *ANY_TIME, *encrypted)
+    assert refused.code == NOT_MET
+    assert {status for _, status in refused.failures} == {"UNAUTHENTICATED"}

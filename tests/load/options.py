@@ -31,7 +31,11 @@ class Knob:
 KNOBS = (
     Knob("--grpc-target", "127.0.0.1:8500", "host:port of the gRPC door; --host is the REST door's address"),
     Knob("--api-key", "", "key of a platform that asks for one", is_secret=True),
-    Knob("--tls-ca", "", "PEM file of the authority that signed the gateway's certificate; encrypts gRPC"),
+    Knob(
+        "--tls-ca",
+        "",
+        "PEM file of the gateway's authority; encrypts gRPC, and REST where --host is https",
+    ),
     Knob("--request-timeout-s", 30.0, "time after which a request has failed"),
     Knob("--pace", 4.0, "requests per second of each user, at random moments; 0 for as many as it can"),
     Knob("--repeat-share", 0.5, "share of the requests that repeat earlier ones, which a cache may answer"),
@@ -56,7 +60,7 @@ KNOBS = (
     Knob("--knee-refinements", 2, "steps between the last good and the first bad one"),
     Knob("--knee-report", "", "file for the steps: NAME.md as a table, NAME.json for programs"),
 )
-HIDDEN_FIELDS = ("--knee-report",)  # a web page must not choose where files are written
+FIXED = ("--shape", "--steps", "--base-users", "--knee", "--tls-ca", "--data")  # from the start on: not on the web page
 
 
 def add_knobs(parser: Any) -> None:
@@ -69,7 +73,7 @@ def add_knobs(parser: Any) -> None:
             choices=knob.choices,
             help=f"{knob.help} (default: {knob.default!r})".replace("%", "%%"),
             env_var=knob.variable,
-            include_in_web_ui=knob.flag not in HIDDEN_FIELDS,
+            include_in_web_ui=not knob.flag.startswith(FIXED),
             is_secret=knob.is_secret,
         )
 

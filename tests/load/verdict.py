@@ -1,6 +1,8 @@
 """Watches a run, and says at its end what it found: quarters, objectives or the knee, and the exit code."""
 
 import json
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +27,14 @@ class Watch:
         """Watches every test of this environment."""
         self._environment = environment
         self.readings: list[Reading] = []
+        self._ended_s: float | None = None
         self._greenlet: gevent.Greenlet | None = None
         environment.events.test_start.add_listener(self._start)
-        environment.events.test_stop.add_listener(self._stop)
+        environment.events.test_stopping.add_listener(self._stop)
         environment.events.quitting.add_listener(self._tell)
 
     def _start(self, **_: Any) -> None:
-        self.readings = []
+        self.readings, self._ended_s = [], None
         self._greenlet = gevent.spawn(self._read_on)
 
     def _read_on(self) -> None:
@@ -43,12 +46,14 @@ class Watch:
             gevent.sleep(pause_s)
 
     def _stop(self, **_: Any) -> None:
+        self._ended_s = time.monotonic()  # workers report for some seconds more, but send nothing
         if self._greenlet:
             self._greenlet.kill(block=False)
 
     def _tell(self, **_: Any) -> None:
         environment = self._environment
         last = read_totals(environment.runner)
+        last = replace(last, at_s=self._ended_s or last.at_s)
         first = self.readings[0] if self.readings else Reading(last.at_s, 0, 0, {})
         shape = environment.shape_class
         if isinstance(shape, KneeShape):
