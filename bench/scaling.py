@@ -42,7 +42,7 @@ console = Console(highlight=False)
 
 
 def bench(
-    sleep_ms: Annotated[float, typer.Option(help="time of one batch of the model")] = 100.0,
+    sleep_ms: Annotated[float, typer.Option(help="time of one batch of the model")] = 200.0,
     seconds: Annotated[float, typer.Option(help="length of one measurement")] = 10.0,
     replicas: Annotated[list[int] | None, typer.Option(help="numbers of replicas")] = None,
     out: Annotated[Path, typer.Option(help="folder of the report")] = ROOT / "bench" / "results",

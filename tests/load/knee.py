@@ -133,7 +133,9 @@ def to_json(search: KneeSearch) -> dict[str, object]:
     """The knee and the steps, for programs."""
 
     def numbers(step: Step | None) -> dict[str, object] | None:
-        return step and {
+        if step is None:
+            return None
+        return {
             "users": step.users,
             "requests_per_s": round(step.span.rate, 2),
             **{f"p{share}_ms": step.span.percentile_ms(share / 100) for share in (50, 95, 99)},
