@@ -33,15 +33,15 @@ class Run:
 
 @pytest.fixture
 def run_locust(tmp_path):
-    """(gateway, *arguments) -> a run against the gateway; without tensors, which the fake services do not take."""
+    """(gateway, *arguments) -> a run against the gateway; without tensors, which the fake services do not take,
+    and so without users who send nothing else."""
 
     async def run(gateway, *arguments):
         command = ["-m", "locust", "-f", str(ROOT / "tests/load/locustfile.py"), "--headless", "--only-summary"]
         doors = ["--host", gateway.rest_url, "--grpc-target", gateway.grpc_target]
         chosen = ["--data", str(tmp_path), "--csv", str(tmp_path / "run"), "--exclude-tags", "tensors", *arguments]
-        users = [] if "--tags" in arguments else ["RestUser", "TypedGrpcUser"]
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, *command, *doors, *BRISK, *chosen, *users),
+            *(sys.executable, *command, *doors, *BRISK, *chosen),
             cwd=ROOT,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
@@ -95,22 +95,35 @@ async def test_workers_report_what_the_cache_did(start_gateway, run_locust):
     few = ("--repeat-share", "1", "--repeat-pool", "1", "--run-time", "6s", "--warm-up-s", "0")
     run = await run_locust(await start_gateway(), *ANY_TIME, *few, "--processes", "2")
     assert run.code == MET, run.output
-    assert "2 workers" in run.output or "Worker" in run.output
     assert run.requests["ClassifySketch"] > 0
     assert "cache: hit" in run.output
 
 
-async def test_the_knee_is_found_where_an_objective_breaks(start_gateway, serving, run_locust, tmp_path):
+async def test_the_knee_is_where_the_gateway_begins_to_refuse(start_gateway, serving, run_locust, tmp_path):
+    serving.delay_s = 0.2
+    gateway = await start_gateway(max_in_flight=8)  # of which low priorities get 6
+    steps = ("--shape", "knee", "--knee-step-s", "2", "--knee-settle-s", "1", "--knee-refinements", "0")
+    users = ("--knee-users", "2", "--knee-factor", "2", "--users", "64", "--pace", "0", "--repeat-share", "0")
+    report = tmp_path / "knee.json"
+    forecasts = ("--tags", "forecast", "--knee-report", str(report))
+    run = await run_locust(gateway, *ANY_TIME, *steps, *users, *forecasts)
+    assert run.code == MET, run.output
+    found = json.loads(report.read_text())
+    assert [step["users"] for step in found["steps"]] == [2, 4, 8, 8]
+    assert (found["knee"]["users"], found["after"]["users"]) == (4, 8)
+    assert found["after"]["fault"] == "error rate over 0.001"
+    assert {status for _, status in run.failures} == {"RESOURCE_EXHAUSTED"}
+    assert {name for name, _ in run.failures} <= {"Forecast", "/v1/series:forecast"}
+    assert "knee: " in report.with_suffix(".md").read_text()
+    assert "knee: " in run.output
+
+
+async def test_a_platform_that_is_never_good_enough_has_no_knee(start_gateway, serving, run_locust):
     serving.delay_s = 0.3
     steps = ("--shape", "knee", "--knee-step-s", "1.5", "--knee-settle-s", "0.5", "--knee-refinements", "0")
-    report = tmp_path / "knee.json"
-    gateway = await start_gateway()
-    run = await run_locust(gateway, *steps, "--slo-p99-ms", "100", "--repeat-share", "0", "--knee-report", str(report))
+    run = await run_locust(await start_gateway(), *steps, "--slo-p99-ms", "100", "--repeat-share", "0")
     assert run.code == NOT_MET, run.output
-    found = json.loads(report.read_text())
-    assert found["knee"] is None
-    assert [step["fault"] for step in found["steps"]] == ["p99 over 100 ms"] * 2
-    assert "p99 over 100 ms" in report.with_suffix(".md").read_text()
+    assert "no knee: the first step, 4 users, is already too much (p99 over 100 ms)" in run.output
 
 
 async def test_options_without_meaning_are_refused(run_locust):
@@ -118,6 +131,8 @@ async def test_options_without_meaning_are_refused(run_locust):
     run = await run_locust(nowhere, "--repeat-share", "1.5")
     assert run.code == 2
     assert "--repeat-share is 1.5; 0 to 1" in run.output
+    run = await run_locust(nowhere, "--tags", "music")
+    assert (run.code, "no user has a task with these --tags" in run.output) == (2, True)
 
 
 async def test_it_comes_in_with_a_key_over_tls(start_gateway, run_locust, tmp_path):

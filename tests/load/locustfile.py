@@ -36,6 +36,7 @@ def prepare(environment: Any, runner: Any, **_: Any) -> None:
     """Sets up each process, after Locust has forked its workers: gRPC must not run before."""
     try:
         check_options(environment.parsed_options)
+        _leave_out_idle_users(environment)
     except ValueError as error:
         print(error, file=sys.stderr)
         sys.exit(WRONG_OPTIONS)
@@ -51,3 +52,16 @@ def prepare(environment: Any, runner: Any, **_: Any) -> None:
     if environment.shape_class:
         environment.shape_class.runner = runner
     Watch(environment)
+
+
+def _leave_out_idle_users(environment: Any) -> None:
+    """Locust would start users of whose tasks none has the wanted tags, and they would fail."""
+    wanted, unwanted = (set(getattr(environment.parsed_options, name) or ()) for name in ("tags", "exclude_tags"))
+
+    def has_tasks(user: Any) -> bool:
+        tags = [task.locust_tag_set for task in user.tasks]
+        return any((not wanted or own & wanted) and not own & unwanted for own in tags)
+
+    environment.user_classes[:] = [user for user in environment.user_classes if has_tasks(user)]
+    if not environment.user_classes:
+        raise ValueError("no user has a task with these --tags")

@@ -42,7 +42,6 @@ KNOBS = (
     Knob("--repeat-pool", 64, "different requests of each kind among those that repeat"),
     Knob("--batch", 16, "drawings in a request of many"),
     Knob("--data", str(_DATA), "folder of the real data; without it drawings and series are generated"),
-    Knob("--seed", 0, "of what is sent; 0 for another each time"),
     Knob("--shape", "constant", "how the number of users changes over --run-time", SHAPES),
     Knob("--steps", 5, "steps of the shape step"),
     Knob("--base-users", 0, "users before and after a spike; 0 for an eighth of --users"),

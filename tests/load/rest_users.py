@@ -1,7 +1,6 @@
 """Users of the REST door."""
 
 import json
-from functools import partial
 from ssl import create_default_context
 from typing import Any
 
@@ -27,7 +26,7 @@ class RestUser(Visitor, FastHttpUser):
         self.network_timeout = self.connection_timeout = options.request_timeout_s
         self.default_headers = {"x-api-key": options.api_key} if options.api_key else {}
         if options.tls_ca:
-            self.insecure, self.ssl_context_factory = False, partial(create_default_context, cafile=options.tls_ca)
+            self.insecure, self.ssl_context_factory = False, lambda: create_default_context(cafile=options.tls_ca)
         super().__init__(environment)
 
     @tag(SKETCH)

@@ -1,6 +1,5 @@
 """What the users of every door share: their pace, their payloads, and how a call is measured."""
 
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,8 +34,7 @@ class Visitor(User):
         """Takes its knobs from the command line."""
         super().__init__(environment)
         self.options = environment.parsed_options
-        rng = Random(SystemRandom().getrandbits(64))  # workers must not send the same
-        self._pace = Pace(self.options.pace, rng)
+        self._pace = Pace(self.options.pace, Random(SystemRandom().getrandbits(64)))
         self.drawings, self.series, self.clips = open_mixes(self.options)
 
     def wait_time(self) -> float:
@@ -82,12 +80,12 @@ def expect(answer: Any, cache: str = "") -> None:
 
 def open_mixes(options: Any) -> tuple[Mix[Any], Mix[Any], Mix[Any]]:
     """Drawings, series and clips of this process, which all of its users draw from."""
-    return _open_mixes(options.data, options.repeat_share, options.repeat_pool, options.seed)
+    return _open_mixes(options.data, options.repeat_share, options.repeat_pool)
 
 
 @cache
-def _open_mixes(data: str, repeat_share: float, pool_size: int, seed: int) -> tuple[Mix[Any], Mix[Any], Mix[Any]]:
-    seed = seed + os.getpid() if seed else SystemRandom().getrandbits(64)
+def _open_mixes(data: str, repeat_share: float, pool_size: int) -> tuple[Mix[Any], Mix[Any], Mix[Any]]:
+    seed = SystemRandom().getrandbits(64)  # workers must not send the same
     makers = Drawings(Path(data)).make, SeriesMaker(Path(data)).make, Clips().make
     drawings, series, clips = (Mix(make, repeat_share, pool_size, seed + i) for i, make in enumerate(makers))
     return drawings, series, clips
