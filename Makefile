@@ -4,12 +4,14 @@ UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 SYNC := $(UV) sync --frozen --quiet --extra serving --extra training --extra cpu --group dev
 RUN := .venv/bin/
 SEQSERVE_ARGS ?=
+LOAD_ARGS ?=
+LOCUST := $(RUN)locust -f tests/load/locustfile.py --headless --only-summary --host http://127.0.0.1:8501
 SKETCH_DATA ?= ../shared/data/sketch/sketchrnn_npz
 SERIES_DATA ?= ../shared/data
 VIDEO_DATA ?= ../shared/data/video/fir_actions
 
 .DEFAULT_GOAL := help
-.PHONY: help run up test test-programs check fix protos train-smoke families forecast-families video-families backtest load fuzz bench-gateway bench-runtime bench-camera faults soak images
+.PHONY: help run up test test-programs check fix protos train-smoke families forecast-families video-families backtest load knee fuzz bench-gateway bench-runtime bench-camera bench-scaling faults soak images
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -78,12 +80,14 @@ video-families: .venv/.synced ## the same of video models, in docs/video-familie
 backtest: .venv/.synced ## the bundled forecaster beside statsforecast's models, in docs/forecast-backtest.md (two hours)
 	@TF_CPP_MIN_LOG_LEVEL=3 $(RUN)python -m training.forecast.backtest --data $(SERIES_DATA)
 
-load: .venv/.synced ## 30 s of mixed traffic against a running platform
-	@$(RUN)locust -f tests/load/locustfile.py --headless --users 16 --spawn-rate 8 --run-time 30s \
-	  --host http://127.0.0.1:8501 --only-summary
+load: .venv/.synced ## 30 s of mixed traffic against a running platform; LOAD_ARGS="…" for every knob of docs/load.md
+	@$(LOCUST) --users 16 --spawn-rate 8 --run-time 30s --html runs/load/report.html --csv runs/load/numbers $(LOAD_ARGS)
+
+knee: .venv/.synced ## raise the load on a running platform until it breaks an objective, and print where that was
+	@$(LOCUST) --shape knee --html runs/load/knee.html --knee-report runs/load/knee.md $(LOAD_ARGS)
 
 images: ## build the container images (needs Docker)
-	@version=$$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml); for target in gateway serving training; do \
+	@version=$$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml); for target in gateway serving training load; do \
 	  docker build -f deploy/Dockerfile --target $$target -t seqserve-$$target:$$version . || exit 1; done
 
 fuzz: .venv/.synced ## more than 15,000 built, broken and random requests at both doors (minutes)
@@ -100,6 +104,9 @@ faults: .venv/.synced ## what clients notice while parts of a cluster die, in do
 
 soak: .venv/.synced ## whether memory, files or connections grow in half an hour at 70 % load, in docs/faults.md (needs root)
 	@$(RUN)python -m bench.faults.soak --minutes 30
+
+bench-scaling: .venv/.synced ## what doubling the replicas gives, on a model that sleeps, in bench/results (two minutes)
+	@TF_CPP_MIN_LOG_LEVEL=3 $(RUN)python -m bench.scaling
 
 bench-camera: .venv/.synced ## the camera-motion model on textures, photographs and footage it never saw, in bench/results (minutes)
 	@TF_CPP_MIN_LOG_LEVEL=3 $(RUN)python -m bench.camera

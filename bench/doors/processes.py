@@ -30,8 +30,10 @@ def start_server(kind: str, folder: Path) -> Iterator[tuple[int, psutil.Process]
 
 
 @contextmanager
-def start_gateway(serving_port: int, redis_url: str, folder: Path) -> Iterator[tuple[int, int, psutil.Process]]:
-    """A gateway as it is by default: its REST port, gRPC port and process."""
+def start_gateway(
+    serving_port: int, redis_url: str, folder: Path, service: str = "sketch"
+) -> Iterator[tuple[int, int, psutil.Process]]:
+    """A gateway as it is by default, over a service that answers: its REST port, gRPC port and process."""
     rest_port, grpc_port = free_port(), free_port()
     settings = {
         "SERVING_TARGET": f"127.0.0.1:{serving_port}",
@@ -40,9 +42,9 @@ def start_gateway(serving_port: int, redis_url: str, folder: Path) -> Iterator[t
         "REDIS_URL": redis_url,
     }
     environment = {f"SEQSERVE_GATEWAY_{name}": str(value) for name, value in settings.items()}
-    url = f"http://127.0.0.1:{rest_port}/v1/services"
+    url = f"http://127.0.0.1:{rest_port}/readyz"
     with (folder / "gateway.log").open("wb") as log, _run(["services.cli", "gateway"], environment, log) as process:
-        _wait_for(lambda: httpx.get(url).json()["services"]["sketch"]["ready"], process)
+        _wait_for(lambda: httpx.get(url).json()["services"][service], process)
         yield rest_port, grpc_port, process
 
 

@@ -40,6 +40,7 @@ class ClientOptions:
         tls: encrypts the channel; None leaves it plain.
         api_key: key of a platform that asks for one.
         max_message_bytes: largest message to send or take.
+        shares_connection: clients of a process that go to the same target share a connection, and so one gateway.
     """
 
     timeout_s: float = 30.0
@@ -48,6 +49,7 @@ class ClientOptions:
     tls: Tls | None = None
     api_key: str = field(default="", repr=False)
     max_message_bytes: int = 32 * 2**20
+    shares_connection: bool = True
 
 
 class CallOptions(TypedDict, total=False):
@@ -76,6 +78,7 @@ def open_channel(target: str, options: ClientOptions, api: Any) -> Any:
         ("grpc.max_send_message_length", options.max_message_bytes),
         ("grpc.max_receive_message_length", options.max_message_bytes),
         ("grpc.enable_retries", 0),
+        ("grpc.use_local_subchannel_pool", int(not options.shares_connection)),
         # A retry is worth nothing while the channel waits to connect again.
         ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.min_reconnect_backoff_ms", 100),

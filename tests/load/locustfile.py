@@ -1,50 +1,67 @@
-"""Mixed REST traffic for a running platform: `make load`, or `locust -f tests/load/locustfile.py`.
+"""The load test of a running platform: `make load`, `make knee`, or `locust -f tests/load/locustfile.py`.
 
-Half of the requests repeat one of a few drawings, so that the cache has something to do.
+docs/load.md has the knobs. Users of four doors take part; name classes on the command line for some of them.
 """
 
-import math
-import random
-from datetime import date
+import sys
+from typing import Any
 
-from locust import HttpUser, between, task
+import gevent
+from grpc.experimental.gevent import init_gevent
+from locust import events
+from locust.argument_parser import LocustArgumentParser
+from locust.runners import MasterRunner, WorkerRunner
 
-REPEATED = 8
+from tests.load.grpc_users import OipGrpcUser, TfServingGrpcUser, TypedGrpcUser
+from tests.load.options import add_knobs, check_options
+from tests.load.outcomes import CACHE_OUTCOMES
+from tests.load.rest_users import RestUser
+from tests.load.shapes import choose_shape
+from tests.load.verdict import Watch
+from tests.load.visitors import open_mixes
 
+__all__ = ["OipGrpcUser", "RestUser", "TfServingGrpcUser", "TypedGrpcUser"]
 
-def make_drawing(seed: int) -> list[list[list[int]]]:
-    """A wobbly closed curve of two strokes; the same for the same seed."""
-    rng = random.Random(seed)
-    wobble = rng.uniform(0.1, 0.6)
-    angles = [2 * math.pi * i / 24 for i in range(25)]
-    radii = [100 * (1 + wobble * math.sin(rng.randint(2, 5) * a)) for a in angles]
-    curve = [[round(r * f(a)) for r, a in zip(radii, angles, strict=True)] for f in (math.cos, math.sin)]
-    return [curve, [[rng.randint(-50, 50) for _ in range(4)], [rng.randint(-50, 50) for _ in range(4)]]]
-
-
-def make_series(seed: int) -> dict[str, object]:
-    """A noisy weekly series of 60 to 400 days."""
-    rng = random.Random(seed)
-    values = [100 + 30 * (i % 7 < 5) + rng.gauss(0, 5) for i in range(rng.randint(60, 400))]
-    return {"id": str(seed), "start": date(2023, 1, 2).isoformat(), "values": values}
+WRONG_OPTIONS = 2  # exit code, as argparse's
 
 
-class Visitor(HttpUser):
-    """Draws most of the time, forecasts sometimes."""
+@events.init_command_line_parser.add_listener
+def add_options(parser: LocustArgumentParser) -> None:
+    """Adds the knobs to Locust's options."""
+    add_knobs(parser)
 
-    wait_time = between(0.01, 0.05)
 
-    @task(6)
-    def classify_sketch(self) -> None:
-        seed = random.randrange(REPEATED) if random.random() < 0.5 else random.getrandbits(40)
-        self.client.post("/v1/sketches:classify", json={"strokes": make_drawing(seed)})
+@events.init.add_listener
+def prepare(environment: Any, runner: Any, **_: Any) -> None:
+    """Sets up each process, after Locust has forked its workers: gRPC must not run before."""
+    try:
+        check_options(environment.parsed_options)
+        _leave_out_idle_users(environment)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        sys.exit(WRONG_OPTIONS)
+    open_mixes(environment.parsed_options)
+    init_gevent()
+    gevent.get_hub().loop.update_now()  # or timers would count what the preparation took
+    if isinstance(runner, WorkerRunner):
+        environment.events.report_to_master.add_listener(lambda client_id, data: CACHE_OUTCOMES.hand_over(data))
+        return
+    if isinstance(runner, MasterRunner):
+        environment.events.worker_report.add_listener(lambda client_id, data: CACHE_OUTCOMES.take_over(data))
+    environment.shape_class = choose_shape(environment.parsed_options)
+    if environment.shape_class:
+        environment.shape_class.runner = runner
+    Watch(environment)
 
-    @task(1)
-    def classify_sketches(self) -> None:
-        sketches = [{"strokes": make_drawing(random.getrandbits(40))} for _ in range(16)]
-        self.client.post("/v1/sketches:batchClassify", json={"sketches": sketches})
 
-    @task(2)
-    def forecast(self) -> None:
-        series = [make_series(random.getrandbits(40)) for _ in range(random.randint(1, 4))]
-        self.client.post("/v1/series:forecast", json={"series": series})
+def _leave_out_idle_users(environment: Any) -> None:
+    """Locust would start users of whose tasks none has the wanted tags, and they would fail."""
+    wanted, unwanted = (set(getattr(environment.parsed_options, name) or ()) for name in ("tags", "exclude_tags"))
+
+    def has_tasks(user: Any) -> bool:
+        tags = [task.locust_tag_set for task in user.tasks]
+        return any((not wanted or own & wanted) and not own & unwanted for own in tags)
+
+    environment.user_classes[:] = [user for user in environment.user_classes if has_tasks(user)]
+    if not environment.user_classes:
+        raise ValueError("no user has a task with these --tags")

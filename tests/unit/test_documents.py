@@ -10,11 +10,14 @@ from services.gateway import metrics as gateway_metrics
 from services.gateway.settings import GatewaySettings
 from services.runtime import metrics as runtime_metrics
 from services.runtime.versions import metrics as version_metrics
+from tests.load.options import KNOBS, SHAPES
 from training.forecast.config import FAMILIES as FORECASTERS
 from training.recipe.config import override, to_dict
 from training.sketch.config import FAMILIES
 from training.video.config import FAMILIES as VIDEO_FAMILIES
 
+OF_LOCUST = {"--users", "--spawn-rate", "--run-time", "--host", "--html", "--csv", "--tags", "--exclude-tags"}
+OF_LOCUST |= {"--stop-timeout"}
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 TEXT = (DOCS / "gateway.md").read_text()
 TRAINING = (DOCS / "training.md").read_text()
@@ -94,3 +97,20 @@ def test_the_switches_of_a_recipe_are_those_of_its_configurations(page, families
 def test_every_family_of_video_models_is_told():
     rows = re.findall(r"^\| (`.*?) \|", (DOCS / "video.md").read_text().split("## Families")[1], re.M)
     assert {name for row in rows for name in re.findall(r"`([\w-]+)`", row)} == set(VIDEO_FAMILIES)
+
+
+def test_every_knob_of_the_load_test_is_there():
+    text = (DOCS / "load.md").read_text()
+    section = re.search(r"^## The knobs.*?(?=^## )", text, re.M | re.S)[0]
+    rows = re.findall(r"^\| `(--[\w-]+)` \| (?:`([^`]*)`)? *\| (.+) \|$", section, re.M)
+    assert [flag for flag, _, _ in rows] == [knob.flag for knob in KNOBS]
+    for knob, (_, default, told) in zip(KNOBS, rows, strict=True):
+        assert told.startswith(knob.help), knob.flag
+        if knob.flag != "--data":  # a path, which depends on where the repository is
+            assert default == str(knob.default), knob.flag
+    assert set(re.findall(r"`(--[a-z][\w-]+)`", text)) <= {knob.flag for knob in KNOBS} | OF_LOCUST
+
+
+def test_every_shape_of_the_load_is_there():
+    section = (DOCS / "load.md").read_text().split("## Shapes")[1].split("## Objectives")[0]
+    assert re.findall(r"^\| `(\w+)` \|", section, re.M) == list(SHAPES)

@@ -13,7 +13,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[3]
 SCHEMAS = ROOT.parent / "shared" / "schemas"
-OVERLAYS = ("base", "overlays/local", "overlays/prod")
+OVERLAYS = ("base", "overlays/local", "overlays/prod", "overlays/load")
 
 
 @pytest.fixture(scope="session")

@@ -69,7 +69,3 @@ def test_what_is_mounted_is_there(compose, root):
         for volume in service.get("volumes", ()):
             source = re.sub(r"\$\{\w+:-([^}]+)\}", r"\1", volume).split(":")[0]
             assert source in named or (root / Path(source)).exists(), volume
-
-
-def test_locust_is_the_one_of_the_lock(compose, lock):
-    assert compose["services"]["locust"]["image"] == f"locustio/locust:{lock['locust']['version']}"

@@ -7,7 +7,12 @@ import pytest
 
 from services.platform import ray_cluster
 
-TARGETS = {"gateway": {"gateway"}, "serving": {"serving", "s3", "gcs", "cpu"}, "training": {"training", "jax", "cpu"}}
+TARGETS = {
+    "gateway": {"gateway"},
+    "serving": {"serving", "s3", "gcs", "cpu"},
+    "training": {"training", "jax", "cpu"},
+    "load": {"load"},
+}
 
 
 @pytest.fixture(scope="module")
@@ -79,10 +84,11 @@ def test_dependencies_come_from_the_lock_alone(stages, lock, target, extras):
     assert extras | {"gpu"} <= lock["seqserve"]["optional-dependencies"].keys()
 
 
-def test_the_image_of_the_gateway_holds_neither_tensorflow_nor_ray(stages, lock):
-    names = installed(lock, extras_of(stages, "gateway"))
-    assert "fastapi" in names
-    assert not {name for name in names if re.match(r"tensorflow|ray|keras|jax|pandas|nvidia", name)}
+def test_the_images_of_gateway_and_load_hold_neither_tensorflow_nor_ray(stages, lock):
+    for target, part in (("gateway", "fastapi"), ("load", "locust")):
+        names = installed(lock, extras_of(stages, target))
+        assert part in names
+        assert not {name for name in names if re.match(r"tensorflow|ray|keras|jax|pandas|nvidia", name)}
     assert {"tensorflow-cpu", "ray"} <= installed(lock, extras_of(stages, "serving"))
 
 

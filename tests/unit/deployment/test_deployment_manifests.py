@@ -164,7 +164,10 @@ def test_a_gateway_ends_within_its_time(manifests):
     assert pod["terminationGracePeriodSeconds"] > STOP_TIMEOUT_S + pause_s
 
 
-@pytest.mark.parametrize("component", ["external-redis", "gpu", "head-recovery", "api-keys", "tracing", "monitoring"])
+COMPONENTS = ["external-redis", "gpu", "head-recovery", "api-keys", "tracing", "monitoring", "load"]
+
+
+@pytest.mark.parametrize("component", COMPONENTS)
 def test_each_component_fits_on_the_base_alone(component, root, run_program, tmp_path):
     def relative(folder):
         return os.path.relpath(root / "k8s" / folder, tmp_path.resolve())
