@@ -99,7 +99,7 @@ bench-gateway: .venv/.synced ## what the gateway adds to a call, beside echo ser
 bench-runtime: .venv/.synced ## batching and graphs of the runtime beside plainer ones, in bench/results (minutes)
 	@TF_CPP_MIN_LOG_LEVEL=3 $(RUN)python -m bench.runtime
 
-bench-scaling: .venv/.synced ## what doubling the replicas gives, on a model that sleeps, in bench/results (two minutes)
+bench-scaling: .venv/.synced ## what doubling the replicas gives, on a model that sleeps, in bench/results (minutes)
 	@TF_CPP_MIN_LOG_LEVEL=3 $(RUN)python -m bench.scaling
 
 bench-camera: .venv/.synced ## the camera-motion model on textures, photographs and footage it never saw, in bench/results (minutes)
