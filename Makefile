@@ -105,7 +105,7 @@ faults: .venv/.synced ## what clients notice while parts of a cluster die, in do
 soak: .venv/.synced ## whether memory, files or connections grow in half an hour at 70 % load, in docs/faults.md (needs root)
 	@$(RUN)python -m bench.faults.soak --minutes 30
 
-bench-scaling: .venv/.synced ## what doubling the replicas gives, on a model that sleeps, in bench/results (two minutes)
+bench-scaling: .venv/.synced ## what doubling the replicas gives, on a model that sleeps, in bench/results (minutes)
 	@TF_CPP_MIN_LOG_LEVEL=3 $(RUN)python -m bench.scaling
 
 bench-camera: .venv/.synced ## the camera-motion model on textures, photographs and footage it never saw, in bench/results (minutes)
