@@ -21,7 +21,7 @@ console = Console()
 
 def run(
     rate: Annotated[float, typer.Option(help="calls per second", min=1)] = 40.0,
-    only: Annotated[list[str] | None, typer.Option(help="names of the scenarios to try; nothing is kept then")] = None,
+    only: Annotated[list[str] | None, typer.Option(help="names of the scenarios to try; all without it")] = None,
     soak_minutes: Annotated[float, typer.Option(help="soak the same platform for so long afterwards", min=0)] = 0.0,
 ) -> None:
     """Lets every fault happen under load; ends with 1 where a call failed that another instance could have answered."""
@@ -37,8 +37,7 @@ def run(
         cluster.start()
 
     def keep(trials: "Sequence[Trial]", upgrades: "Sequence[Trial]") -> None:
-        if not only:
-            keep_trials(trials, upgrades, describe(rate))
+        keep_trials(trials, upgrades, describe(rate))
 
     trials, upgrades = asyncio.run(try_all(cluster, rate, only or [], console, keep))
     if soak_minutes:

@@ -41,9 +41,20 @@ What makes that so, and what has to be set:
 
 
 def keep_trials(trials: Sequence[Trial], upgrades: Sequence[Trial], method: Sequence[str]) -> None:
-    """Writes what faults and upgrades did, and the document anew."""
-    told = {"method": list(method), "faults": [asdict(t) for t in trials], "upgrades": [asdict(t) for t in upgrades]}
+    """Writes what faults and upgrades did, in place of what was known of these, and the document anew."""
+    known = _read("faults")
+    told = {
+        "method": list(method),
+        "faults": replace_known(known.get("faults", []), [asdict(trial) for trial in trials]),
+        "upgrades": replace_known(known.get("upgrades", []), [asdict(trial) for trial in upgrades]),
+    }
     _keep("faults", told)
+
+
+def replace_known(known: Sequence[dict[str, Any]], found: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Trials that were known, those of the same name replaced, then those that are new."""
+    fresh = {trial["name"]: trial for trial in found}
+    return [fresh.pop(trial["name"], trial) for trial in known] + list(fresh.values())
 
 
 def keep_soak(told: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""A second try beside a first one that takes unusually long: a machine that hangs delays a call, and loses none.
+"""Another try beside one that takes unusually long: a machine that hangs delays a call, and loses none.
 
 As "hedged requests" in Dean and Barroso, The Tail at Scale, 2013.
 """
@@ -9,16 +9,16 @@ from collections.abc import Awaitable, Callable
 from services.client.retry import RetryBudget, RetryPolicy
 from services.gateway.metrics import HEDGES
 
-BUDGET = RetryPolicy(
-    budget=20.0, budget_ratio=0.1
-)  # a service that is slow everywhere gets a tenth more, not twice as much
+MAX_TRIES = 4  # at the same time; while nobody has noticed that a machine is gone, the next one may meet it again
+# A service that is slow everywhere gets a tenth more calls, not twice as many.
+BUDGET = RetryPolicy(budget=20.0, budget_ratio=0.1)
 
 
 class Hedge:
-    """Makes calls of one service, and some of them twice."""
+    """Makes calls of one service, and some of them more than once."""
 
     def __init__(self, service: str, after_s: float) -> None:
-        """Takes the service's name, for metrics, and when a second try is made; 0 for never."""
+        """Takes the service's name, for metrics, and the seconds until another try is made; 0 for never."""
         self._after_s, self._budget = after_s, RetryBudget(BUDGET)
         self._counter = HEDGES.labels(service)
 
@@ -26,18 +26,19 @@ class Hedge:
         """The first answer that comes.
 
         Args:
-            send: makes the call, which may be made twice at the same time.
+            send: makes the call, which may be made several times at once.
 
         Raises:
             Exception: what the first try ended with, where none was answered.
         """
         if not self._after_s:
             return await send()
-        first: asyncio.Future[bytes] = asyncio.ensure_future(send())
-        tries = [first]
+        tries: list[asyncio.Future[bytes]] = [asyncio.ensure_future(send())]
         try:
-            await asyncio.wait(tries, timeout=self._after_s)
-            if not first.done() and self._budget.spend():
+            while True:
+                await asyncio.wait(tries, timeout=self._after_s, return_when=asyncio.FIRST_COMPLETED)
+                if any(one.done() for one in tries) or len(tries) == MAX_TRIES or not self._budget.spend():
+                    break
                 self._counter.inc()
                 tries.append(asyncio.ensure_future(send()))
             answer = await _first_answer(tries)

@@ -13,7 +13,8 @@ class GatewaySettings(BaseSettings):
         grpc_port: port of the gRPC door.
         serving_target: host:port of Ray Serve's gRPC ingress; several that take turns as ipv4:host:port,host:port,
             or as dns:///name:port where the name has several addresses.
-        hedge_after_s: seconds without an answer after which a call is made once more beside the first; 0 for never.
+        hedge_after_s: seconds without an answer after which a call is made once more beside it, thrice at most; 0 for
+            never.
         redis_url: Redis that gateways share for answers, leases and limits; empty means that each is on its own.
         cache_ttl_s: seconds that Redis keeps an answer, give or take a tenth.
         cache_timeout_s: longest wait for Redis before it is passed by.

@@ -133,6 +133,19 @@ async def test_hedges_are_a_small_part_of_the_load(open_gateway, serving):
     assert 110 <= serving.calls["ClassifySketch"] <= 100 + 20 + 100 * 0.1 + 1  # the budget, and what was earned
 
 
+async def test_a_try_that_hangs_like_the_first_is_followed_by_another(open_gateway, serving, monkeypatch):
+    enter, hanging = serving._enter, [60, 60]
+
+    async def hang_twice(*arguments):
+        serving.delay_s = hanging.pop() if hanging else 0
+        await enter(*arguments)
+
+    monkeypatch.setattr(serving, "_enter", hang_twice)
+    async with open_gateway(hedge_after_s=0.05) as gateway:
+        await gateway.inference.infer(CLASSIFY_SKETCH, request(3), call(10))
+    assert serving.calls["ClassifySketch"] == 3
+
+
 async def test_an_error_comes_at_once_and_is_the_first_ones(open_gateway, serving):
     serving.error = Internal("secret")
     async with open_gateway(hedge_after_s=30) as gateway:
@@ -148,11 +161,11 @@ async def test_a_change_is_never_made_twice(open_gateway, serving):
     assert serving.calls["ConfigureModels"] == 1
 
 
-async def test_who_goes_away_ends_both_tries(open_gateway, serving):
+async def test_who_goes_away_ends_all_tries(open_gateway, serving):
     serving.delay_s = 60
     async with open_gateway(hedge_after_s=0.01) as gateway:
         with pytest.raises(Exception, match="in time"):
             await gateway.inference.infer(CLASSIFY_SKETCH, request(3), call(0.3))
-        assert serving.calls["ClassifySketch"] == 2
+        assert serving.calls["ClassifySketch"] == 4
         await asyncio.sleep(0.1)
-        assert serving.cancelled == 2
+        assert serving.cancelled == 4

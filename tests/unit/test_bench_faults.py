@@ -7,6 +7,7 @@ from bench.faults.growth import measure_growth
 from bench.faults.haproxy import count_live_servers
 from bench.faults.knee import Step, find_knee, weigh
 from bench.faults.outcome import Call, judge, longest_gap, usual_duration
+from bench.faults.report import replace_known
 
 
 def answered(started_s, duration_s=0.1):
@@ -106,3 +107,9 @@ def test_only_replicas_that_are_up_count():
     )
     assert dict(count_live_servers(statistics)) == {"sketch": 2}
     assert not count_live_servers("")
+
+
+def test_what_is_tried_again_takes_its_former_place():
+    known = [{"name": "a", "sent": 1}, {"name": "b", "sent": 2}]
+    found = [{"name": "c", "sent": 4}, {"name": "a", "sent": 3}]
+    assert replace_known(known, found) == [{"name": "a", "sent": 3}, {"name": "b", "sent": 2}, {"name": "c", "sent": 4}]
