@@ -11,6 +11,8 @@ ROOT = Path(__file__).resolve().parents[2]
 SOURCES = [p for folder in ("services", "training", "bench") for p in sorted((ROOT / folder).rglob("*.py"))]
 READS_ENVIRONMENT = {
     "bench/doors/processes.py",
+    "bench/peers/__main__.py",
+    "bench/peers/processes.py",
     "bench/runtime.py",
     "services/gateway/workers.py",
     "services/platform/ray_cluster.py",
