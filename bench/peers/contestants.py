@@ -38,6 +38,7 @@ class Contestant:
         doors: ways in, each measured in every cell.
         settings: its configuration in words, for the report.
         variables: environment variables that its documentation recommends.
+        wants_libpython: whether it embeds Python, and so must find the library of the very interpreter.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Contestant:
     doors: tuple[Door, ...]
     settings: str
     variables: Mapping[str, str]
+    wants_libpython: bool = False
 
     @property
     def python(self) -> str:
@@ -152,6 +154,7 @@ CONTESTANTS = [
         (OIP_GRPC,),
         "dynamic batcher (64, 2 ms), models in its Python process",
         {},
+        wants_libpython=True,
     ),
     Contestant(
         PLAIN_RAY,

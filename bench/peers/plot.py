@@ -19,6 +19,7 @@ def draw_peers(rounds: Sequence[Round], file: Path) -> None:
 
     matplotlib.use("Agg")
     matplotlib.rcParams["svg.hashsalt"] = "seqserve"  # the same figures give the same file
+    matplotlib.rcParams["svg.fonttype"] = "none"
     from matplotlib import pyplot
 
     lines: dict[str, list[tuple[float, float, int]]] = {}

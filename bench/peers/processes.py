@@ -74,6 +74,8 @@ def run_server(contestant: Contestant) -> Iterator[Server]:
             "PATH": f"{Path(contestant.python).parent}{os.pathsep}{os.environ['PATH']}",
             **contestant.variables,
         }
+        if contestant.wants_libpython:
+            environment["LD_LIBRARY_PATH"] = str(Path(contestant.python).resolve().parents[1] / "lib")
         command = [contestant.python, *contestant.command(ports, folder)]
         with log.open("wb") as output:
             process = subprocess.Popen(
