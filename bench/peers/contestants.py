@@ -125,7 +125,7 @@ CONTESTANTS = [
         "bentoml",
         _start_bentoml,
         (INSTANCES,),
-        "batchable APIs (32, 1 s), 1 worker",
+        "batchable APIs (32, 5 s), 2 workers, which was better than 1",
         {"BENTOML_DO_NOT_TRACK": "true"},
     ),
     Contestant(
@@ -143,7 +143,8 @@ CONTESTANTS = [
         "kserve",
         _start_kserve,
         (KSERVE_V1,),
-        "Python `kserve.Model`, V1 protocol, 1 worker; its batcher is a sidecar in Go, for Kubernetes",
+        "Python `kserve.Model`, V1 protocol, 1 worker (more need models that can be pickled); its batcher is a sidecar "
+        "in Go, for Kubernetes",
         {},
     ),
     Contestant(

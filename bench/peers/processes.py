@@ -19,6 +19,7 @@ from bench.peers.contestants import ROOT, Contestant, Ports
 from services.platform.process import die_with_parent
 from services.platform.ray_cluster import free_port
 
+LOGS = ROOT / "runs" / "bench-logs"  # each server's last one
 PR_SET_CHILD_SUBREAPER = 36
 STOP_TIMEOUT_S = 15
 _GONE = (psutil.NoSuchProcess, psutil.ZombieProcess, psutil.AccessDenied)
@@ -66,7 +67,8 @@ def run_server(contestant: Contestant) -> Iterator[Server]:
     ports = Ports(free_port(), free_port(), free_port())
     with tempfile.TemporaryDirectory(prefix="bench-peers-") as name:
         folder = Path(name)
-        log = folder / "server.log"
+        LOGS.mkdir(parents=True, exist_ok=True)
+        log = LOGS / f"{contestant.name}.log"
         environment = {k: v for k, v in os.environ.items() if k != "VIRTUAL_ENV"} | {
             "PYTHONPATH": str(ROOT) + os.pathsep + str(ROOT / "gen"),
             "PYTHONUNBUFFERED": "1",

@@ -6,10 +6,10 @@ import bentoml
 
 from bench.peers.servers.job import JOBS, Answer, answer_all
 
-BATCHING = {"batchable": True, "max_batch_size": 32, "max_latency_ms": 1000}
+BATCHING = {"batchable": True, "max_batch_size": 32, "max_latency_ms": 5000}
 
 
-@bentoml.service(workers=1, traffic={"timeout": 60})
+@bentoml.service(workers=2, traffic={"timeout": 60})
 class Sequences:
     """All three models."""
 
