@@ -6,7 +6,7 @@ exported, on as many rows as the peer's batcher hands over, drawings padded to t
 
 import base64
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,7 +21,6 @@ MODELS_DIR = Path(__file__).resolve().parents[3] / "models"
 TOP_K = 5
 QUANTILES = (0.1, 0.5, 0.9)
 Answer = dict[str, Any]
-Call = Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]
 
 
 class Job(Protocol):
@@ -113,19 +112,29 @@ def answer_all(job: Job, items: list[dict[str, Any]]) -> list[Answer]:
     return job.run([job.read(item) for item in items])
 
 
-def _load(name: str) -> tuple[Call, dict[str, Any]]:
-    import tensorflow as tf  # late: the processes that only speak HTTP need none of it
+class Model:
+    """A SavedModel's signature as a function of arrays; pickled, it is loaded anew where it arrives."""
 
-    folder = MODELS_DIR / name / "1"
-    loaded = tf.saved_model.load(str(folder))
-    signature = loaded.signatures["serving_default"]
+    def __init__(self, folder: Path) -> None:
+        """Loads it."""
+        import tensorflow as tf  # late: the processes that only speak HTTP need none of it
 
-    def call(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        outputs = signature(**{name: tf.constant(array) for name, array in arrays.items()})
+        self._folder, self._constant = folder, tf.constant
+        self._loaded = tf.saved_model.load(str(folder))  # the signature alone does not keep the variables alive
+        self._signature = self._loaded.signatures["serving_default"]
+
+    def __call__(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Named arrays, batch first -> named arrays."""
+        outputs = self._signature(**{name: self._constant(array) for name, array in arrays.items()})
         return {name: tensor.numpy() for name, tensor in outputs.items()}
 
-    call.loaded = loaded  # type: ignore[attr-defined]  # the signature alone does not keep the variables alive
-    return call, json.loads((folder / "manifest.json").read_text())
+    def __reduce__(self) -> tuple[type["Model"], tuple[Path]]:
+        return Model, (self._folder,)
+
+
+def _load(name: str) -> tuple[Model, dict[str, Any]]:
+    folder = MODELS_DIR / name / "1"
+    return Model(folder), json.loads((folder / "manifest.json").read_text())
 
 
 def _rank(probabilities: np.ndarray, labels: list[str]) -> list[Answer]:
