@@ -163,7 +163,7 @@ CONTESTANTS = [
         "ray",
         _start_ray("plain"),
         (INSTANCES,),
-        "`__call__` of a deployment, default proxy, no batching",
+        "`async __call__` of a deployment, in which the model blocks its event loop, default proxy, no batching",
         {"RAY_USAGE_STATS_ENABLED": "0"},
     ),
     Contestant(

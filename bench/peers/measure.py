@@ -16,7 +16,7 @@ from bench.peers.doors import Door
 from bench.peers.open_loop import draw_arrivals, drive_open
 from bench.peers.processes import Server, run_server
 
-START_TIMEOUT_S = 300  # XLA compiles the cells where there is no cache yet
+START_TIMEOUT_S = 900  # XLA compiles the cells where there is no cache yet
 FIRST_ANSWER_TIMEOUT_S = 60
 SETTLE_TIMEOUT_S, SETTLED_FOR_S, SETTLED_CORES = 30.0, 1.0, 0.3
 WARM_UP_S = 0.7
