@@ -24,7 +24,7 @@ def build_environment(name: str) -> str:
     home, lock = ENVIRONMENTS / name, LOCKS / name / "requirements.txt"
     commands = [
         ["venv", "--quiet", "--allow-existing", "--python", PYTHON, str(home)],
-        ["pip", "sync", "--quiet", "--require-hashes", "--python", str(home / "bin" / "python"), str(lock)],
+        ["pip", "sync", "--quiet", "--python", str(home / "bin" / "python"), str(lock)],
     ]
     for command in commands:
         if reason := _run_uv(command):
@@ -42,7 +42,7 @@ def is_built(name: str) -> bool:
 def lock_environment(name: str) -> str:
     """Resolves the newest versions that an environment's requirements allow; returns why that failed, or ""."""
     home = LOCKS / name
-    options = ["--quiet", "--no-header", "--no-annotate", "--generate-hashes", "--upgrade"]
+    options = ["--quiet", "--no-header", "--no-annotate", "--upgrade"]
     target = ["--python-version", PYTHON, "--python-platform", PLATFORM]
     files = [str(home / "requirements.in"), "-o", str(home / "requirements.txt")]
     return _run_uv(["pip", "compile", *options, *target, *files])
