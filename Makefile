@@ -11,7 +11,7 @@ SERIES_DATA ?= ../shared/data
 VIDEO_DATA ?= ../shared/data/video/fir_actions
 
 .DEFAULT_GOAL := help
-.PHONY: help run up test test-programs check fix protos train-smoke families forecast-families video-families backtest load knee fuzz bench-gateway bench-runtime bench-camera bench-scaling faults soak images
+.PHONY: help run up test test-programs check fix protos train-smoke families forecast-families video-families backtest load knee fuzz bench bench-setup bench-gateway bench-runtime bench-camera bench-scaling faults soak images
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -92,6 +92,12 @@ images: ## build the container images (needs Docker)
 
 fuzz: .venv/.synced ## more than 15,000 built, broken and random requests at both doors (minutes)
 	@$(RUN)pytest tests/gateway/test_contract.py tests/gateway/test_grpc_fuzz.py --fuzz-size 12 -s
+
+bench-setup: .venv/.synced ## install the peers that `make bench` measures, each in its own environment (5 GB, minutes)
+	@$(RUN)python -m bench.peers --setup
+
+bench: .venv/.synced bench-setup ## seqserve beside other model servers on the same models, in bench/results (20 minutes)
+	@TF_CPP_MIN_LOG_LEVEL=3 $(RUN)python -m bench.peers
 
 bench-gateway: .venv/.synced ## what the gateway adds to a call, beside echo servers, in bench/results (two minutes)
 	@TF_CPP_MIN_LOG_LEVEL=3 $(RUN)python -m bench.gateway

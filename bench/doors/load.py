@@ -54,12 +54,23 @@ async def connect_http(port: int, path: str) -> Send:
     async def send(payload: bytes) -> None:
         writer.write(f"{head}{len(payload)}\r\n\r\n".encode() + payload)
         answer = (await reader.readuntil(b"\r\n\r\n")).lower()
-        length = int(answer.partition(b"content-length:")[2].split(b"\r\n", 1)[0])
-        body = await reader.readexactly(length)
+        body = await (_read_chunks(reader) if b"\r\ntransfer-encoding: chunked" in answer else _read(reader, answer))
         if not answer.startswith(b"http/1.1 200"):
             raise RuntimeError(body.decode(errors="replace"))
 
     return send
+
+
+async def _read(reader: asyncio.StreamReader, head: bytes) -> bytes:
+    return await reader.readexactly(int(head.partition(b"content-length:")[2].split(b"\r\n", 1)[0]))
+
+
+async def _read_chunks(reader: asyncio.StreamReader) -> bytes:
+    body = b""
+    while size := int(await reader.readline(), 16):
+        body += (await reader.readexactly(size + 2))[:-2]
+    await reader.readline()
+    return body
 
 
 def connect_grpc(channel: grpc.aio.Channel, method: str) -> Send:

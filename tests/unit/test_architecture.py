@@ -12,6 +12,8 @@ SOURCES = [p for folder in ("services", "training", "bench") for p in sorted((RO
 READS_ENVIRONMENT = {
     "bench/doors/processes.py",
     "bench/faults/machines.py",
+    "bench/peers/__main__.py",
+    "bench/peers/processes.py",
     "bench/runtime.py",
     "services/gateway/workers.py",
     "services/platform/ray_cluster.py",
