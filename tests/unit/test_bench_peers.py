@@ -198,9 +198,8 @@ def test_commands_name_files_that_are_there(tmp_path: Path):
 
 
 @pytest.mark.parametrize("name", list_environments())
-def test_peers_are_locked_with_hashes_and_our_tensorflow(name: str):
+def test_peers_are_locked_with_our_tensorflow(name: str):
     lock = (LOCKS / name / "requirements.txt").read_text()
     assert version_of(name, "tensorflow-cpu") == version("tensorflow-cpu")
-    assert lock.count("--hash=sha256:") >= lock.count("==")
     assert "://" not in lock
     assert {c.environment for c in CONTESTANTS if c.environment} == set(list_environments())
