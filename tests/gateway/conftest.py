@@ -276,6 +276,7 @@ def open_gateway(serving):
 @asynccontextmanager
 async def run_gateway(serving, **settings):
     own = {"serving_target": f"127.0.0.1:{serving.port}", "rest_port": free_port(), "grpc_port": free_port()}
+    own["hedge_after_s"] = 0.0  # services that sleep here do not hang
     chosen = GatewaySettings(**own | settings)
     async with open_middle(chosen) as (inference, gate):
         for client in inference.clients.values():
@@ -324,6 +325,7 @@ def start_gateway(tmp_path, serving):
             "serving_target": f"127.0.0.1:{serving.port}",
             "rest_port": rest_port,
             "grpc_port": grpc_port,
+            "hedge_after_s": 0.0,  # services that sleep here do not hang
         } | settings
         environment = {f"SEQSERVE_GATEWAY_{name.upper()}": str(value) for name, value in chosen.items()}
         log = tmp_path / f"gateway-{rest_port}.log"
