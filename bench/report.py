@@ -9,6 +9,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from training.recipe.report.markdown import format_rows
+
 
 @dataclass(frozen=True)
 class Sheet:
@@ -36,16 +38,5 @@ def write_report(folder: Path, name: str, method: Sequence[str], sheets: Sequenc
     (folder / f"{name}.json").write_text(json.dumps({"method": list(method), **data}, indent=2) + "\n")
     parts = [f"# {name}", "", *(f"- {line}" for line in method)]
     for sheet in sheets:
-        parts += [
-            "",
-            f"## {sheet.title}",
-            "",
-            _line(sheet.columns),
-            _line(("---", *["---:"] * (len(sheet.columns) - 1))),
-        ]
-        parts += [_line(row) for row in sheet.rows]
+        parts += ["", f"## {sheet.title}", "", format_rows(sheet.columns, sheet.rows)]
     (folder / f"{name}.md").write_text("\n".join(parts) + "\n")
-
-
-def _line(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cells) + " |"

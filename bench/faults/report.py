@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.faults.trial import HEAL_TIMEOUT_S, Trial
+from training.recipe.report.markdown import format_rows
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "faults.md"
@@ -73,7 +74,7 @@ def write_document() -> None:
         parts.append("## How each is done\n\n" + _ways([*faults["faults"], *faults["upgrades"]]))
     if soak := _read("soak"):
         parts.append("## Soak\n\n" + "\n".join(f"- {line}" for line in soak["method"]) + "\n")
-        parts.append(_rows(soak["columns"], soak["rows"]))
+        parts.append(format_rows(soak["columns"], soak["rows"]) + "\n")
     DOCUMENT.write_text("\n".join(parts))
 
 
@@ -88,7 +89,7 @@ def _read(name: str) -> dict[str, Any]:
 
 
 def _table(title: str, trials: Sequence[dict[str, Any]]) -> str:
-    return f"## {title}\n\n" + _rows(COLUMNS, [row_of(trial) for trial in trials])
+    return f"## {title}\n\n" + format_rows(COLUMNS, [row_of(trial) for trial in trials]) + "\n"
 
 
 def row_of(trial: dict[str, Any]) -> list[str]:
@@ -111,8 +112,3 @@ def _ways(trials: Sequence[dict[str, Any]]) -> str:
     lines = [f"- {trial['name']}: {trial['done']}" for trial in trials]
     lines += [f"- errors of “{t['name']}”: {t['outcome']['errors']}" for t in trials if t["outcome"]["errors"]]
     return "\n".join(lines) + "\n"
-
-
-def _rows(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    rule = ["---", *["---:"] * (len(columns) - 1)]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in (columns, rule, *rows)) + "\n"

@@ -9,9 +9,9 @@ import httpx
 
 from services.client.errors import CallError, DeadlineExceeded, ResourceExhausted, ServerFailure, Unavailable
 from services.client.retry import Attempts, RetryBudget, RetryPolicy
+from services.runtime.rpc import TIMEOUT_KEY
 
 CONNECT_TIMEOUT_S = 1.0
-TIMEOUT_KEY = "x-seqserve-timeout-ms"
 PATH = "/v1/sketches:classify"
 
 

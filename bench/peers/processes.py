@@ -3,7 +3,6 @@
 import ctypes
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -94,12 +93,6 @@ def run_server(contestant: Contestant) -> Iterator[Server]:
                 yield Server(ports, process, log, time.perf_counter())
             finally:
                 _stop(process)
-
-
-def listens(port: int) -> bool:
-    """Whether something accepts connections on a port of this machine."""
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

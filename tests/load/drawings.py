@@ -81,5 +81,9 @@ class Drawings:
 
 def to_ink(drawing: Drawing) -> np.ndarray:
     """The tensor that the sketch model reads: x, y, and 1 on the last point of each stroke, float32 [points, 3]."""
-    rows = [(x, y, float(i == len(xs) - 1)) for xs, ys in drawing for i, (x, y) in enumerate(zip(xs, ys, strict=True))]
-    return np.array(rows, np.float32)
+    return np.array(to_points(drawing), np.float32)
+
+
+def to_points(drawing: Drawing) -> list[list[int]]:
+    """The same tensor in whole numbers, as JSON has it."""
+    return [[x, y, int(i == len(xs) - 1)] for xs, ys in drawing for i, (x, y) in enumerate(zip(xs, ys, strict=True))]

@@ -6,6 +6,7 @@ from typing import Any
 
 from locust import FastHttpUser, tag, task
 
+from tests.load.drawings import to_points
 from tests.load.naming import Failed, name_http_error
 from tests.load.outcomes import CACHE_OUTCOMES
 from tests.load.series import DailySeries
@@ -60,8 +61,7 @@ class RestUser(Visitor, FastHttpUser):
     @task(1)
     def predict(self) -> None:
         """One drawing as TensorFlow Serving's clients send it."""
-        drawing = self.drawings.draw()
-        ink = [[x, y, int(i == len(xs) - 1)] for xs, ys in drawing for i, (x, y) in enumerate(zip(xs, ys, strict=True))]
+        ink = to_points(self.drawings.draw())
         self._post("/v1/models/sketch:predict", {"instances": [{"ink": ink}]}, "predictions")
 
     def _post(self, path: str, body: dict[str, Any], wanted: str) -> None:

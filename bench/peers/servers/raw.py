@@ -16,7 +16,7 @@ from statistics import median
 import numpy as np
 
 from bench.doors.drawings import vary_drawings
-from bench.peers.items import Clip, Series, vary_clips, vary_series
+from bench.peers.items import FIRST_DAY, Clip, Series, vary_clips, vary_series
 from bench.subject import read_lattice
 from services.forecast.transforms import DailySeries, WindowOptions, to_windows
 from services.forecast.transforms import to_rows as to_series_rows
@@ -48,8 +48,6 @@ def read_rows(name: str, data: Path) -> list[Row]:
 
 
 def _to_series(series: Series) -> DailySeries:
-    from bench.peers.items import FIRST_DAY
-
     return DailySeries(FIRST_DAY, np.array(series.values))
 
 
