@@ -51,7 +51,6 @@ class Cluster:
         self.gateways = [Machine(f"gateway{i}", f"10.77.0.2{i}") for i in (1, 2)]
         self.models_dir = self.folder / "models"
         self._environment = ray_environment(self.folder / "state") | {"PYTHONPATH": f"{ROOT}:{ROOT / 'gen'}"}
-        self._environment["RAY_worker_niceness"] = "0"  # of several machines, none would take another's time
         self._environment |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
         self.arguments = {"models_dir": str(self.models_dir), "replicas": self.replicas, "decoders": self.replicas}
         self.arguments |= {"max_replicas_per_node": 1, "max_queue_steps": QUEUE_STEPS}

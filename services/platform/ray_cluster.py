@@ -133,6 +133,7 @@ def ray_environment(state_dir: Path) -> dict[str, str]:
         "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT": str(free_port()),
         "RAY_SERVE_HAPROXY_NBTHREAD": str(min(os.cpu_count() or 1, 4)),
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "0",
+        "RAY_worker_niceness": "0",  # by default 15: on a full machine, models would wait for everybody else
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
         "TF_CPP_MIN_LOG_LEVEL": "3",  # below that, XLA writes kilobytes for each cell that it finds in its cache

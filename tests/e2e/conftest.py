@@ -21,6 +21,10 @@ START_TIMEOUT_S = 600
 STOP_TIMEOUT_S = 60
 
 
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.get_closest_marker("ends_platform") is not None)
+
+
 @dataclass
 class Platform:
     process: subprocess.Popen

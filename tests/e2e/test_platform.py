@@ -213,6 +213,7 @@ def test_a_port_that_is_taken_is_said(models_dir):
     assert "--rest-port" in done.stdout
 
 
+@pytest.mark.ends_platform
 def test_the_end_answers_what_was_asked_and_leaves_no_process_and_no_traceback(platform):
     asked, failed, pool = [], [], ThreadPoolExecutor(CLIENTS)
 
