@@ -1,5 +1,6 @@
 """The sketch API's HTTP face: what a request may hold, and its way to and from protobuf."""
 
+import math
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -10,6 +11,7 @@ from services.runtime.answer import ModelVersion, Prediction
 MAX_SKETCHES = 256
 MAX_STROKES = 1_000
 MAX_POINTS = 10_000
+DEFAULT_TOP_K, MAX_TOP_K = 5, 1000
 
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Axis = Annotated[list[Number], Field(min_length=1, max_length=MAX_POINTS)]
@@ -65,12 +67,24 @@ class ClassifySketchesRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     sketches: list[Sketch] = Field(min_length=1, max_length=MAX_SKETCHES)
-    top_k: int = Field(5, ge=1, le=1000, strict=True, description="Classes to return per drawing.")
+    top_k: int = Field(DEFAULT_TOP_K, ge=1, le=MAX_TOP_K, strict=True, description="Classes to return per drawing.")
+
+    @classmethod
+    def check(cls, request: pb.ClassifySketchRequest) -> pb.ClassifySketchRequest:
+        """The request with its defaults.
+
+        Raises:
+            ValidationError: it is not what this schema allows.
+        """
+        if not _is_sound(request):
+            cls.from_proto(request)  # says what is wrong
+        request.top_k = request.top_k or DEFAULT_TOP_K
+        return request
 
     @classmethod
     def from_proto(cls, request: pb.ClassifySketchRequest) -> Self:
         sketches = [{"strokes": [[list(s.x), list(s.y)] for s in one.strokes]} for one in request.sketches]
-        return cls.model_validate({"sketches": sketches, "top_k": request.top_k or 5})
+        return cls.model_validate({"sketches": sketches, "top_k": request.top_k or DEFAULT_TOP_K})
 
     def to_proto(self) -> pb.ClassifySketchRequest:
         return pb.ClassifySketchRequest(sketches=[s.to_proto() for s in self.sketches], top_k=self.top_k)
@@ -79,7 +93,7 @@ class ClassifySketchesRequest(BaseModel):
 class ClassifySketchRequest(Sketch):
     """One drawing in one call."""
 
-    top_k: int = Field(5, ge=1, le=1000, strict=True, description="Classes to return.")
+    top_k: int = Field(DEFAULT_TOP_K, ge=1, le=MAX_TOP_K, strict=True, description="Classes to return.")
 
     def to_proto(self) -> pb.ClassifySketchRequest:  # type: ignore[override]  # one drawing is a batch of one
         return pb.ClassifySketchRequest(sketches=[super().to_proto()], top_k=self.top_k)
@@ -119,6 +133,23 @@ class ClassifySketchesResponse(BaseModel):
         ]
         model = {"name": response.model.name, "version": response.model.version}
         return {"model": model, "results": results, "cached": cached}
+
+
+def _is_sound(request: pb.ClassifySketchRequest) -> bool:
+    """Whether the schema allows a message, without making Python's lists of it."""
+    are_counted = 1 <= len(request.sketches) <= MAX_SKETCHES and 0 <= request.top_k <= MAX_TOP_K
+    return are_counted and all(map(_is_sound_sketch, request.sketches))
+
+
+def _is_sound_sketch(sketch: pb.Sketch) -> bool:
+    points = sum(len(stroke.x) for stroke in sketch.strokes)
+    return (
+        1 <= len(sketch.strokes) <= MAX_STROKES
+        and points <= MAX_POINTS
+        and all(
+            len(s.x) == len(s.y) > 0 and math.isfinite(sum(s.x)) and math.isfinite(sum(s.y)) for s in sketch.strokes
+        )
+    )
 
 
 def _strokes_of(rows: list[Stroke3Row]) -> list[list[list[float]]]:

@@ -11,7 +11,7 @@ from services.runtime.caller import Caller
 from services.runtime.execution.servable import Servable
 from services.runtime.rpc import unary
 from services.runtime.versions.repository import Repository
-from services.sketch.transforms import InkOptions, rank_classes, to_ink, to_rows
+from services.sketch.transforms import InkOptions, rank_classes, to_inks, to_rows
 
 DEFAULT_TOP_K = 5
 
@@ -30,17 +30,13 @@ class SketchService(pb_grpc.SketchServiceServicer):
     async def ClassifySketch(self, request: pb.ClassifySketchRequest, caller: Caller) -> pb.ClassifySketchResponse:
         with self._repository.lease(self.MODEL, preferred=caller.version) as model:
             options = InkOptions.from_manifest(model.manifest.options)
-            inks = [to_ink(_strokes(s), options, f"sketches[{i}]") for i, s in enumerate(request.sketches)]
-            rows = to_rows(inks)
+            drawings = [[(stroke.x, stroke.y) for stroke in sketch.strokes] for sketch in request.sketches]
+            rows = to_rows(to_inks(drawings, options, [f"sketches[{i}]" for i in range(len(drawings))]))
             outputs = await model.infer_rows(rows, caller.deadline)
         self._repository.shadow(self.MODEL, model.version, lambda other: other.infer_rows(rows), outputs)
         probabilities = [row["probabilities"] for row in outputs]
         results = _results(probabilities, model.manifest.labels, request.top_k or DEFAULT_TOP_K)
         return pb.ClassifySketchResponse(model=ModelVersion(name=model.name, version=model.version), results=results)
-
-
-def _strokes(sketch: pb.Sketch) -> list[tuple[np.ndarray, np.ndarray]]:
-    return [(np.array(s.x, np.float64), np.array(s.y, np.float64)) for s in sketch.strokes]
 
 
 def _results(probabilities: Sequence[np.ndarray], labels: Sequence[str], top_k: int) -> list[pb.SketchPrediction]:

@@ -1,7 +1,8 @@
 """Pen strokes -> ink tensor -> class probabilities, as functions of arrays."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import shapely
 
 from services.runtime.errors import InvalidInput
 
-Stroke = tuple[np.ndarray, np.ndarray]  # x [points], y [points]
+Stroke = tuple[Sequence[float] | np.ndarray, Sequence[float] | np.ndarray]  # x [points], y [points]
 _FILLS = 0.9  # of the box: whoever made the drawings smaller afterwards made them another form
 _IDLE = 0.25  # of the tolerance: a point that moves the line less than that would not have been left
 _BUSY = 0.9  # of the points; rounding makes a few idle
@@ -35,67 +36,148 @@ class InkOptions:
         return cls(options["max_points"], options["box"], options["simplify_tolerance"])
 
 
-def to_ink(strokes: Sequence[Stroke], options: InkOptions, field: str) -> np.ndarray:
-    """Brings a drawing into the form that models learn from, that of Quick, Draw!'s simplified files.
+def to_inks(drawings: Sequence[Sequence[Stroke]], options: InkOptions, fields: Sequence[str]) -> list[np.ndarray]:
+    """Brings drawings into the form that models learn from, that of Quick, Draw!'s simplified files.
 
     One that has this form already stays as it is. Any other is fitted to a box at the origin, then each stroke is
     simplified by Ramer-Douglas-Peucker (https://github.com/googlecreativelab/quickdraw-dataset#preprocessed-dataset).
 
+    Args:
+        drawings: strokes of each.
+        options: how the model wants them.
+        fields: what each is called in errors.
+
     Returns:
-        float32 [points, 3]: x, y, and 1 on the last point of each stroke.
+        float32 [points, 3] of each: x, y, and 1 on the last point of each stroke.
 
     Raises:
-        InvalidInput: a stroke is empty or uneven, a value is not finite, or the drawing has no extent.
+        InvalidInput: a stroke is empty or uneven, a value is not finite, or a drawing has no extent.
     """
-    points, owner = _join(strokes, field)
-    if not _is_simplified(points, owner, options):
-        points, owner = _simplify(points, owner, options)
-    pen = np.append(owner[1:] != owner[:-1], True)
-    return _thin(np.column_stack([points, pen]).astype(np.float32), options.max_points)
+    lines = _join(drawings, fields)
+    are_ready = _are_simplified(lines, options)
+    if are_ready.all():
+        inks = _draw(lines)
+    else:
+        ready, other = iter(_draw(lines.of(are_ready))), iter(_draw(_simplify(lines.of(~are_ready), options)))
+        inks = [next(ready if is_ready else other) for is_ready in are_ready]
+    return [_thin(ink, options.max_points) for ink in inks]
 
 
-def _join(strokes: Sequence[Stroke], field: str) -> tuple[np.ndarray, np.ndarray]:
-    """All points, float64 [points, 2], and the number of the stroke that each belongs to, [points]."""
-    if not strokes:
-        raise InvalidInput("the drawing has 0 strokes; at least 1", f"{field}.strokes")
-    for i, (x, y) in enumerate(strokes):
-        if len(x) != len(y):
-            raise InvalidInput(f"{len(x)} x and {len(y)} y values; as many of both", f"{field}.strokes[{i}]")
-        if not len(x):
-            raise InvalidInput("the stroke has 0 points; at least 1", f"{field}.strokes[{i}]")
-    owner = np.repeat(np.arange(len(strokes)), [len(x) for x, _ in strokes])
-    points = np.stack([np.concatenate(axis) for axis in zip(*strokes, strict=True)], axis=1).astype(np.float64)
-    if not np.isfinite(points).all():
-        raise InvalidInput("a coordinate is not a finite number", f"{field}.strokes")
-    if (points == points[0]).all():
-        raise InvalidInput("all points are the same; the drawing needs an extent", f"{field}.strokes")
-    return points, owner
+def to_ink(strokes: Sequence[Stroke], options: InkOptions, field: str) -> np.ndarray:
+    """The same for one drawing, which errors call `field`."""
+    return to_inks([strokes], options, [field])[0]
 
 
-def _is_simplified(points: np.ndarray, owner: np.ndarray, options: InkOptions) -> bool:
-    """Whether whole numbers fill a box of the right size, wherever it lies, and next to no point is idle.
+@dataclass(frozen=True)
+class _Lines:
+    """Points of drawings, one after the other.
+
+    Attributes:
+        points: x and y, float64 [points, 2].
+        sizes: points of each stroke. [strokes]
+        strokes: strokes of each drawing. [drawings]
+    """
+
+    points: np.ndarray
+    sizes: np.ndarray
+    strokes: np.ndarray
+
+    @cached_property
+    def counts(self) -> np.ndarray:
+        """Points of each drawing. [drawings]"""
+        counts: np.ndarray = np.add.reduceat(self.sizes, self.strokes.cumsum() - self.strokes)
+        return counts
+
+    @cached_property
+    def starts(self) -> np.ndarray:
+        """Where each drawing begins. [drawings]"""
+        starts: np.ndarray = self.counts.cumsum() - self.counts
+        return starts
+
+    @cached_property
+    def corner(self) -> np.ndarray:
+        """Least x and y of each drawing. [drawings, 2]"""
+        return np.minimum.reduceat(self.points, self.starts, axis=0)
+
+    @cached_property
+    def extents(self) -> np.ndarray:
+        """Longest side of each drawing. [drawings]"""
+        with np.errstate(invalid="ignore"):  # infinity less infinity is found out by who asks
+            sides = np.maximum.reduceat(self.points, self.starts, axis=0) - self.corner
+        longest: np.ndarray = sides.max(axis=1)
+        return longest
+
+    def of(self, are_wanted: np.ndarray) -> "_Lines":
+        """The drawings that are wanted. [drawings]"""
+        points, sizes = are_wanted.repeat(self.counts), are_wanted.repeat(self.strokes)
+        return _Lines(self.points[points], self.sizes[sizes], self.strokes[are_wanted])
+
+    def simplify(self, tolerance: float) -> "_Lines":
+        """The lines without the points that they do not need; a dot becomes a line of two points."""
+        owner = np.arange(len(self.sizes)).repeat(self.sizes)
+        times = 1 + (self.sizes == 1)[owner]
+        lines = shapely.linestrings(self.points.repeat(times, axis=0), indices=owner.repeat(times))
+        simpler = shapely.simplify(lines, tolerance, preserve_topology=False)
+        points, owner = shapely.get_coordinates(simpler, return_index=True)
+        return _Lines(points, np.bincount(owner, minlength=len(self.sizes)), self.strokes)
+
+
+def _join(drawings: Sequence[Sequence[Stroke]], fields: Sequence[str]) -> _Lines:
+    xs: list[float] = []
+    ys: list[float] = []
+    for strokes, field in zip(drawings, fields, strict=True):
+        if not strokes:
+            raise InvalidInput("the drawing has 0 strokes; at least 1", f"{field}.strokes")
+        for i, (x, y) in enumerate(strokes):
+            if len(x) != len(y):
+                raise InvalidInput(f"{len(x)} x and {len(y)} y values; as many of both", f"{field}.strokes[{i}]")
+            if not len(x):
+                raise InvalidInput("the stroke has 0 points; at least 1", f"{field}.strokes[{i}]")
+            xs.extend(x)
+            ys.extend(y)
+    sizes = np.array([len(x) for strokes in drawings for x, _ in strokes])
+    strokes_of = np.array([len(strokes) for strokes in drawings])
+    lines = _Lines(np.array([xs, ys], np.float64).T, sizes, strokes_of)
+    _check(lines, fields)
+    return lines
+
+
+def _check(lines: _Lines, fields: Sequence[str]) -> None:
+    extents = lines.extents
+    if not (are_finite := np.isfinite(extents)).all():
+        raise InvalidInput("a coordinate is not a finite number", f"{fields[int(are_finite.argmin())]}.strokes")
+    if not extents.all():
+        message = "all points are the same; the drawing needs an extent"
+        raise InvalidInput(message, f"{fields[int(extents.argmin())]}.strokes")
+
+
+def _are_simplified(lines: _Lines, options: InkOptions) -> np.ndarray:
+    """Whether whole numbers fill a box of the right size, wherever it lies, and next to no point is idle. [drawings]
 
     Of 8,625 official simplified drawings all are; of 100 raw ones, none is.
     """
-    side = np.ptp(points, axis=0).max()
-    if not _FILLS * options.box <= side <= options.box or not np.array_equal(points, points.round()):
-        return False
-    left = len(_simplify_lines(points, owner, _IDLE * options.simplify_tolerance)[0])
-    return left >= _BUSY * len(points)
+    are_whole = np.logical_and.reduceat((lines.points == lines.points.round()).all(axis=1), lines.starts)
+    are_simplified: np.ndarray = are_whole & (lines.extents >= _FILLS * options.box) & (lines.extents <= options.box)
+    if are_simplified.any():
+        some = lines if are_simplified.all() else lines.of(are_simplified)
+        left = some.simplify(_IDLE * options.simplify_tolerance)
+        are_simplified[are_simplified] = left.counts >= _BUSY * some.counts
+    return are_simplified
 
 
-def _simplify(points: np.ndarray, owner: np.ndarray, options: InkOptions) -> tuple[np.ndarray, np.ndarray]:
-    points = points - points.min(axis=0)
-    points, owner = _simplify_lines(points * (options.box / points.max()), owner, options.simplify_tolerance)
-    return points.round(), owner
+def _simplify(lines: _Lines, options: InkOptions) -> _Lines:
+    scale = (options.box / lines.extents).repeat(lines.counts)[:, None]
+    fitted = replace(lines, points=(lines.points - lines.corner.repeat(lines.counts, axis=0)) * scale)
+    simpler = fitted.simplify(options.simplify_tolerance)
+    return replace(simpler, points=simpler.points.round())
 
 
-def _simplify_lines(points: np.ndarray, owner: np.ndarray, tolerance: float) -> tuple[np.ndarray, np.ndarray]:
-    alone = np.bincount(owner)[owner] == 1  # a line takes two points
-    points, owner = np.repeat(points, 1 + alone, axis=0), np.repeat(owner, 1 + alone)
-    lines = shapely.simplify(shapely.linestrings(points, indices=owner), tolerance, preserve_topology=False)
-    coordinates, index = shapely.get_coordinates(lines, return_index=True)
-    return coordinates, index
+def _draw(lines: _Lines) -> list[np.ndarray]:
+    """Ink of each drawing, float32 [points, 3]."""
+    ink = np.zeros((len(lines.points), 3), np.float32)
+    ink[:, :2] = lines.points
+    ink[lines.sizes.cumsum() - 1, 2] = 1
+    return np.split(ink, lines.starts[1:])
 
 
 def _thin(ink: np.ndarray, max_points: int) -> np.ndarray:

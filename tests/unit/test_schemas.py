@@ -2,6 +2,7 @@ import math
 
 import pytest
 from pydantic import ValidationError
+from seqserve.sketch.v1 import sketch_service_pb2 as pb
 
 from services.forecast.schema import ForecastRequest
 from services.sketch.schema import FACE_EXAMPLE, ClassifySketchesRequest, ClassifySketchRequest
@@ -23,6 +24,34 @@ def test_a_time_row_is_ignored():
 def test_both_doors_make_the_same_message():
     rest = ClassifySketchRequest(strokes=FACE_EXAMPLE).to_proto()
     assert ClassifySketchesRequest.from_proto(rest).to_proto().SerializeToString() == rest.SerializeToString()
+
+
+@pytest.mark.parametrize(
+    ("strokes", "top_k"),
+    [
+        ([], 5),
+        ([([], [])], 5),
+        ([([1, 2], [1])], 5),
+        ([([1, 2], [1, math.inf])], 5),
+        ([([1, math.nan], [1, 2])], 5),
+        ([([1], [1])] * 1001, 5),
+        ([(range(6000), range(6000))] * 2, 5),
+        ([([1, 2], [1, 2])], 1001),
+        ([([1, 2], [1, 2])], -1),
+    ],
+)
+def test_messages_are_held_to_the_same_limits(strokes, top_k):
+    sketch = pb.Sketch(strokes=[pb.Stroke(x=x, y=y) for x, y in strokes])
+    with pytest.raises(ValidationError):
+        ClassifySketchesRequest.check(pb.ClassifySketchRequest(sketches=[sketch], top_k=top_k))
+
+
+def test_a_message_without_drawings_or_with_too_many_is_refused():
+    sound = pb.Sketch(strokes=[pb.Stroke(x=[0, 1], y=[0, 1e30])] * 2)
+    assert ClassifySketchesRequest.check(pb.ClassifySketchRequest(sketches=[sound] * 256)).top_k == 5
+    for count in (0, 257):
+        with pytest.raises(ValidationError):
+            ClassifySketchesRequest.check(pb.ClassifySketchRequest(sketches=[sound] * count))
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.runtime.errors import InvalidInput
-from services.sketch.transforms import InkOptions, rank_classes, to_ink, to_rows
+from services.sketch.transforms import InkOptions, rank_classes, to_ink, to_inks, to_rows
 from training.sketch.ink import thin
 
 OPTIONS = InkOptions(max_points=64, box=255, simplify_tolerance=2.0)
@@ -68,6 +68,24 @@ def test_long_drawings_are_thinned_as_in_training():
     ink[[0, 1, -1]] = [[0, 0, 0], [255, 255, 0], [9, 9, 1]]
     strokes = [(s[:, 0], s[:, 1]) for s in np.split(ink, np.flatnonzero(ink[:-1, 2]) + 1)]
     assert np.array_equal(to_ink(strokes, OPTIONS, "s"), thin(ink, OPTIONS.max_points))
+
+
+def test_drawings_of_one_call_leave_each_other_alone():
+    rng = np.random.default_rng(4)
+    done = [stroke((3, 7), (255, 9), (130, 200)), stroke((40, 40))]
+    drawings = [[tuple(rng.normal(size=(2, n)) * 90) for n in rng.integers(1, 60, k)] for k in (1, 4, 9, 2)]
+    drawings = [done, *drawings[:2], done, *drawings[2:]]
+    together = to_inks(drawings, OPTIONS, ["s"] * len(drawings))
+    for ink, drawing in zip(together, drawings, strict=True):
+        assert np.array_equal(ink, to_ink(drawing, OPTIONS, "s"))
+
+
+@pytest.mark.parametrize("bad", [[stroke((1, 1))], [stroke((1, np.inf), (2, 2))], []])
+def test_the_wrong_one_of_many_is_named(bad):
+    good = [stroke((0, 0), (9, 9))]
+    with pytest.raises(InvalidInput) as caught:
+        to_inks([good, bad, good], OPTIONS, ["a", "b", "c"])
+    assert caught.value.field == "b.strokes"
 
 
 @pytest.mark.parametrize(
