@@ -65,13 +65,15 @@ class Series(BaseModel):
     @field_validator("values")
     @classmethod
     def _check_values(cls, values: list[float | None]) -> list[float | None]:
-        observed = sum(value is not None for value in values)
+        observed = len(values) - values.count(None)
         if observed < MIN_OBSERVED:
             raise ValueError(f"the series has {observed} values; at least {MIN_OBSERVED}")
         return values
 
     def to_proto(self) -> pb.Series:
-        values = [math.nan if value is None else value for value in self.values]
+        values: list[Any] = self.values
+        if None in values:
+            values = [math.nan if v is None else v for v in values]
         return pb.Series(id=self.id, start=self.start.isoformat(), values=values)
 
 
@@ -85,11 +87,17 @@ class ForecastRequest(BaseModel):
     quantiles: list[Quantile] = Field(default=DEFAULT_QUANTILES, min_length=1, max_length=99)
 
     @classmethod
+    def check(cls, request: pb.ForecastRequest) -> pb.ForecastRequest:
+        """The request with its defaults.
+
+        Raises:
+            ValidationError: it is not what this schema allows.
+        """
+        return cls.from_proto(request).to_proto()
+
+    @classmethod
     def from_proto(cls, request: pb.ForecastRequest) -> Self:
-        series = [
-            {"id": one.id, "start": one.start, "values": [None if math.isnan(v) else v for v in one.values]}
-            for one in request.series
-        ]
+        series = [{"id": one.id, "start": one.start, "values": _values_of(one)} for one in request.series]
         quantiles = list(request.quantiles) or DEFAULT_QUANTILES
         return cls.model_validate({"series": series, "horizon": request.horizon or HORIZON, "quantiles": quantiles})
 
@@ -128,3 +136,8 @@ class ForecastResponse(BaseModel):
         ]
         model = {"name": response.model.name, "version": response.model.version}
         return {"model": model, "forecasts": forecasts, "cached": cached}
+
+
+def _values_of(series: pb.Series) -> list[Any]:
+    values = list(series.values)
+    return [None if math.isnan(v) else v for v in values] if math.isnan(sum(values)) else values

@@ -1,28 +1,25 @@
 """The REST door: a FastAPI application around the middle that both doors share."""
 
 from fastapi import FastAPI
-from fastapi.exceptions import RequestValidationError
 from fastapi_offline import FastAPIOffline
-from pydantic import ValidationError
-from starlette.exceptions import HTTPException
 
 from services.gateway.catalogue import Catalogue
 from services.gateway.entry import Entry
-from services.gateway.failures import on_http_error, on_service_error, on_unexpected, on_validation_error
+from services.gateway.failures import RESPONSES
 from services.gateway.inference import Inference
-from services.gateway.middleware import BodyLimitMiddleware, ReplyMiddleware, RequestMiddleware
+from services.gateway.json_calls import JSON_CALLS, JsonCallMiddleware
+from services.gateway.middleware import BodyLimitMiddleware, RequestMiddleware
 from services.gateway.oip.rest import router as oip_router
 from services.gateway.openapi import describe_api
 from services.gateway.overview import router as overview_router
 from services.gateway.playground import router as playground_router
 from services.gateway.protection.gate import Gate, open_gate
-from services.gateway.routes import MEMORABLE, router
+from services.gateway.routes import router
 from services.gateway.settings import GatewaySettings
 from services.gateway.streams.admission import StreamAdmission, open_admission
 from services.gateway.streams.video_route import STREAM_PATH
 from services.gateway.streams.video_route import router as video_router
 from services.gateway.tfserving.rest import router as tfserving_router
-from services.runtime.errors import ServiceError
 
 
 def build_app(
@@ -55,12 +52,9 @@ def build_app(
     app.include_router(oip_router)
     app.include_router(tfserving_router)
     describe_api(app)
-    app.add_exception_handler(ServiceError, on_service_error)
-    app.add_exception_handler(RequestValidationError, on_validation_error)
-    app.add_exception_handler(ValidationError, on_validation_error)
-    app.add_exception_handler(HTTPException, on_http_error)
-    app.add_exception_handler(Exception, on_unexpected)
-    app.add_middleware(ReplyMiddleware, inference=inference, endpoints=MEMORABLE)
+    for kind, respond in RESPONSES.items():
+        app.add_exception_handler(kind, respond)
+    app.add_middleware(JsonCallMiddleware, inference=inference, calls=JSON_CALLS)
     app.add_middleware(
         BodyLimitMiddleware, max_bytes=settings.max_request_bytes, by_path={STREAM_PATH: settings.max_stream_bytes}
     )

@@ -1,4 +1,6 @@
-"""Bodies of the REST door: JSON as bytes, and clips in a form or in JSON."""
+"""Bodies of the REST door: clips in a form or in JSON."""
+
+from collections.abc import Mapping
 
 from fastapi import Request
 from starlette.datastructures import UploadFile
@@ -10,17 +12,6 @@ JSON, FORM = "application/json", "multipart/form-data"
 DEFAULT_TOP_K = "5"
 
 
-async def read_json_bytes(request: Request) -> bytes:
-    """The body, which is to be JSON.
-
-    Raises:
-        UnsupportedMedia: it says that it is something else.
-    """
-    if (kind := _kind_of(request)) != JSON:
-        raise UnsupportedMedia(f"'{kind[:64]}'; {JSON}", "content-type")
-    return await request.body()
-
-
 async def read_clips(request: Request) -> ClassifyVideoRequest | ClassifyVideosRequest:
     """The clips of a form, or the one of a JSON body.
 
@@ -29,7 +20,7 @@ async def read_clips(request: Request) -> ClassifyVideoRequest | ClassifyVideosR
         InvalidInput: a field is missing, unknown or wrong.
         ValidationError: so does the schema find.
     """
-    kind = _kind_of(request)
+    kind = kind_of(request.headers)
     if kind == JSON:
         return ClassifyVideoRequest.model_validate_json(await request.body())
     if kind != FORM:
@@ -47,5 +38,6 @@ async def read_clips(request: Request) -> ClassifyVideoRequest | ClassifyVideosR
     return ClassifyVideosRequest.model_validate({"clips": clips, "top_k": int(top_k)})
 
 
-def _kind_of(request: Request) -> str:
-    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+def kind_of(headers: Mapping[str, str]) -> str:
+    """The media type that a request says it is of, without parameters."""
+    return headers.get("content-type", "").partition(";")[0].strip().lower()

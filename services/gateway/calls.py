@@ -17,8 +17,8 @@ from services.gateway.metrics import CALL_ITEMS
 from services.gateway.target import Target, drawn_version
 from services.runtime.errors import InvalidInput
 
-WAIT_S = 0.003  # what an item may lose by waiting for others, while it is busy anyway
-MAX_UNDER_WAY = 4
+WAIT_S = 0.008  # what an item may lose by waiting for others, while it is busy anyway
+MAX_UNDER_WAY = 2
 MAX_ITEMS = 32
 
 

@@ -48,14 +48,14 @@ class Door:
         Args:
             endpoint: what it asks.
             request_type: its message.
-            parse: message -> the schema's request.
+            parse: message -> the same, checked and with its defaults.
         """
 
         async def handle(raw: bytes, call: Call) -> tuple[bytes, str]:
             recall = self._inference.recall(endpoint, endpoint.method, raw, call)
             if recall.entry:
                 return recall.entry.payload, "hit"
-            request = parse(read_message(request_type, raw)).to_proto()
+            request = parse(read_message(request_type, raw))
             answer = await self._inference.infer(endpoint, request, call, recall.target)
             payload = answer.response.SerializeToString()
             self._inference.remember(recall, answer, payload)

@@ -1,14 +1,17 @@
 """How far what is asked now is from what was asked first: the population stability index of a few features.
 
 The reference of a model version is its first WINDOW items, kept in a file where a folder is given, so that it outlives
-the process. PSI (Siddiqi, Credit Risk Scorecards, 2006) sums (p - q) ln(p / q) over the deciles of the reference: below
-0.1 little has changed, above 0.25 much has. Replies to the very bytes of an earlier request are not counted again.
+the process. Of a busy model, one item is taken every PAUSE_S. PSI (Siddiqi, Credit Risk Scorecards, 2006) sums
+(p - q) ln(p / q) over the deciles of the reference: below 0.1 little has changed, above 0.25 much has. Replies to the
+very bytes of an earlier request are not counted again.
 """
 
 import json
+import random
 import re
+import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +24,8 @@ from services.gateway.call import Call
 from services.gateway.metrics import DRIFT
 
 WINDOW = 500
-INTERVAL = 50  # requests between two measurements
+INTERVAL = 50  # items between two measurements
+PAUSE_S = 0.05  # to look at every item would be a fifth of a gateway's work
 DECILES = np.linspace(0, 1, 11)[1:-1]
 LEAST_SHARE = 1e-3  # keeps empty bins finite
 
@@ -37,25 +41,41 @@ def measure_psi(reference: Sequence[float], current: Sequence[float]) -> float:
     return float(((q - p) * np.log(q / p)).sum())
 
 
-def describe_sketches(request: Any, response: Any) -> list[Features]:
-    """Features of each drawing: points, strokes, width over height, and how sure the answer is."""
-    return [_describe_sketch(s, r) for s, r in zip(request.sketches, response.results, strict=True)]
+def describe_sketch(sketch: Any, result: Any) -> Features:
+    """Features of a drawing: points, strokes, width over height, and how sure the answer is."""
+    xs, ys = ([v for stroke in sketch.strokes for v in getattr(stroke, axis)] for axis in ("x", "y"))
+    return {
+        "points": float(len(xs)),
+        "strokes": float(len(sketch.strokes)),
+        "aspect": (max(xs) - min(xs) + 1) / (max(ys) - min(ys) + 1),
+        "confidence": result.predictions[0].probability,
+    }
 
 
-def describe_series(request: Any, _response: Any) -> list[Features]:
-    """Features of each series: days, share of missing ones, level (log10) and spread over level."""
-    return [_describe_one_series(np.array(one.values)) for one in request.series]
+def describe_series(series: Any, _result: Any) -> Features:
+    """Features of a series: days, share of missing ones, level (log10) and spread over level."""
+    values = np.array(series.values)
+    known = values[~np.isnan(values)]
+    level = float(np.abs(known).mean())
+    return {
+        "days": float(len(values)),
+        "missing": 1 - len(known) / len(values),
+        "level_log10": float(np.log10(level + 1e-9)),
+        "spread": float(known.std() / (level + 1e-9)),
+    }
 
 
-def describe_clips(request: Any, response: Any) -> list[Features]:
-    """Features of each clip: size (log10 of bytes), and how sure the answer is."""
-    return [
-        {"size_log10": float(np.log10(len(c.content))), "confidence": r.predictions[0].probability}
-        for c, r in zip(request.clips, response.results, strict=True)
-    ]
+def describe_clip(clip: Any, result: Any) -> Features:
+    """Features of a clip: size (log10 of bytes), and how sure the answer is."""
+    return {"size_log10": float(np.log10(len(clip.content))), "confidence": result.predictions[0].probability}
 
 
-DESCRIBE = {"sketch": describe_sketches, "forecast": describe_series, "video": describe_clips}
+# Fields of request and response that hold the items and their answers, and what is told of one.
+DESCRIBE = {
+    "sketch": ("sketches", "results", describe_sketch),
+    "forecast": ("series", "forecasts", describe_series),
+    "video": ("clips", "results", describe_clip),
+}
 
 
 @dataclass
@@ -63,26 +83,31 @@ class _History:
     reference: list[Features] = field(default_factory=list)
     current: deque[Features] = field(default_factory=lambda: deque(maxlen=WINDOW))
     seen: int = 0
+    next_s: float = 0.0
 
 
 class DriftMeter:
     """Measures the typed services' requests, by model version."""
 
-    def __init__(self, folder: Path | None) -> None:
-        """Takes where references are kept; None for nowhere."""
-        self._folder = folder
+    def __init__(self, folder: Path | None, clock: Callable[[], float] = time.monotonic) -> None:
+        """Takes where references are kept (None for nowhere), and what tells the seconds."""
+        self._folder, self._clock = folder, clock
         self._histories: dict[tuple[str, str], _History] = {}
 
     def saw(self, service: str, request: Message, response: Any, call: Call) -> None:
-        """Takes the features of one request's items."""
+        """Takes the features of one of the request's items, if the last one was long enough ago."""
         if service not in DESCRIBE:
             return
         key = (call.outcome.model, call.outcome.version)
         if key not in self._histories:
             self._histories[key] = self._read(*key)
-        history = self._histories[key]
-        for features in DESCRIBE[service](request, response):
-            self._add(key, history, features)
+        history, now_s = self._histories[key], self._clock()
+        if now_s < history.next_s:
+            return
+        history.next_s = now_s + PAUSE_S
+        items, answers, describe = DESCRIBE[service]
+        index = random.randrange(len(getattr(request, items)))  # noqa: S311
+        self._add(key, history, describe(getattr(request, items)[index], getattr(response, answers)[index]))
 
     def _add(self, key: tuple[str, str], history: _History, features: Features) -> None:
         if len(history.reference) < WINDOW:
@@ -119,25 +144,3 @@ class DriftMeter:
 def measure_drift(reference: Sequence[Features], current: Sequence[Features]) -> Mapping[str, float]:
     """PSI of every feature, by name."""
     return {name: measure_psi([f[name] for f in reference], [f[name] for f in current]) for name in reference[0]}
-
-
-def _describe_sketch(sketch: Any, result: Any) -> Features:
-    xs = np.concatenate([np.array(stroke.x) for stroke in sketch.strokes])
-    ys = np.concatenate([np.array(stroke.y) for stroke in sketch.strokes])
-    return {
-        "points": float(len(xs)),
-        "strokes": float(len(sketch.strokes)),
-        "aspect": float((np.ptp(xs) + 1) / (np.ptp(ys) + 1)),
-        "confidence": result.predictions[0].probability,
-    }
-
-
-def _describe_one_series(values: np.ndarray) -> Features:
-    known = values[~np.isnan(values)]
-    level = float(np.abs(known).mean())
-    return {
-        "days": float(len(values)),
-        "missing": 1 - len(known) / len(values),
-        "level_log10": float(np.log10(level + 1e-9)),
-        "spread": float(known.std() / (level + 1e-9)),
-    }

@@ -2,13 +2,15 @@
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
 import structlog
 from fastapi import Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
 from services.gateway.openapi import FOREIGN_PATHS
@@ -90,6 +92,20 @@ async def on_unexpected(request: Request, error: Exception) -> JSONResponse:
     """What a client is told of a fault of ours: where to find it."""
     log.error("request failed", exc_info=error)
     return await on_service_error(request, Internal(INTERNAL_MESSAGE))
+
+
+RESPONSES: Mapping[type[Exception], Callable[[Request, Exception], Awaitable[JSONResponse]]] = {
+    ServiceError: on_service_error,
+    RequestValidationError: on_validation_error,
+    ValidationError: on_validation_error,
+    HTTPException: on_http_error,
+    Exception: on_unexpected,
+}
+
+
+async def respond_to(request: Request, error: Exception) -> JSONResponse:
+    """What a client is told of any error."""
+    return await next(respond for kind, respond in RESPONSES.items() if isinstance(error, kind))(request, error)
 
 
 def _describe(request: Request, status: int, name: str, message: str, field: str) -> dict[str, Any]:

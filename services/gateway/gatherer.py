@@ -34,8 +34,8 @@ class _Line(Generic[Part, Result]):
 class Gatherer(Generic[Part, Result]):
     """Sends parts of one kind in one call, where more come while others are under way.
 
-    Alone, a part is sent at once. While `max_under_way` calls of its kind are, it waits for one of them to end, for
-    `max_weight` to come together, or for `wait_s`, whichever is first.
+    Alone, a part is sent at once, unless `max_under_way` is 0. While so many calls of its kind are, it waits for one of
+    them to end, for `max_weight` to come together, or for `wait_s`, whichever is first.
     """
 
     def __init__(

@@ -5,30 +5,19 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST
-from pydantic import BaseModel
 from pydantic_core import to_json
 
-from services.forecast.schema import ForecastRequest, ForecastResponse
-from services.gateway.bodies import read_clips, read_json_bytes
+from services.forecast.schema import ForecastResponse
+from services.gateway.bodies import JSON, kind_of, read_clips
 from services.gateway.call import CACHE_KEY
 from services.gateway.endpoint import Endpoint
-from services.gateway.endpoints import CLASSIFY_SKETCH, CLASSIFY_VIDEO, FORECAST
+from services.gateway.endpoints import CLASSIFY_VIDEO
 from services.gateway.inference import Inference
 from services.gateway.metrics import read_metrics
 from services.gateway.openapi import CLIP, CLIPS, SERIES, SKETCH, SKETCHES
-from services.sketch.schema import (
-    ClassifySketchesRequest,
-    ClassifySketchesResponse,
-    ClassifySketchRequest,
-    ClassifySketchResponse,
-)
+from services.runtime.errors import UnsupportedMedia
+from services.sketch.schema import ClassifySketchesResponse, ClassifySketchResponse
 from services.video.schema import ClassifyVideoResponse, ClassifyVideosResponse
-
-MEMORABLE: dict[str, Endpoint[Any]] = {
-    "/v1/sketches:classify": CLASSIFY_SKETCH,
-    "/v1/sketches:batchClassify": CLASSIFY_SKETCH,
-    "/v1/series:forecast": FORECAST,
-}
 
 router = APIRouter()
 
@@ -36,7 +25,7 @@ router = APIRouter()
 @router.post("/v1/sketches:classify", response_model=ClassifySketchResponse, tags=["sketch"], openapi_extra=SKETCH)
 async def classify_sketch(request: Request) -> Response:
     """Which object does this drawing show?"""
-    return await _answer_json(request, CLASSIFY_SKETCH, ClassifySketchRequest, ClassifySketchResponse)
+    raise _refuse_media(request)
 
 
 @router.post(
@@ -44,13 +33,13 @@ async def classify_sketch(request: Request) -> Response:
 )
 async def classify_sketches(request: Request) -> Response:
     """The same for many drawings in one call."""
-    return await _answer_json(request, CLASSIFY_SKETCH, ClassifySketchesRequest, ClassifySketchesResponse)
+    raise _refuse_media(request)
 
 
 @router.post("/v1/series:forecast", response_model=ForecastResponse, tags=["forecast"], openapi_extra=SERIES)
 async def forecast(request: Request) -> Response:
     """The next days of one or many daily series, with quantiles."""
-    return await _answer_json(request, FORECAST, ForecastRequest, ForecastResponse)
+    raise _refuse_media(request)
 
 
 @router.post("/v1/videos:classify", response_model=ClassifyVideoResponse, tags=["video"], openapi_extra=CLIP)
@@ -88,17 +77,9 @@ async def metrics(request: Request) -> Response:
     return Response(read_metrics(request.app.state.settings.metrics_dir), media_type=CONTENT_TYPE_LATEST)
 
 
-async def _answer_json(
-    request: Request, endpoint: Endpoint[Any], body_type: type[BaseModel], response_type: Any
-) -> Response:
-    """Answers a JSON body, and has the reply remembered for the next one in the same bytes."""
-    parsed: Any = body_type.model_validate_json(await read_json_bytes(request))
-    inference, recall = _inference(request), getattr(request.state, "recall", None)
-    answer = await inference.infer(endpoint, parsed.to_proto(), request.state.call, recall.target if recall else None)
-    content = response_type.from_proto(answer.response, answer.cache == "hit")
-    if recall:
-        inference.remember(recall, answer, to_json(content | {"cached": True}))
-    return _respond(to_json(content), answer.cache)
+def _refuse_media(request: Request) -> UnsupportedMedia:
+    """JSON has been answered before it came here, by JsonCallMiddleware."""
+    return UnsupportedMedia(f"'{kind_of(request.headers)[:64]}'; {JSON}", "content-type")
 
 
 async def _answer(request: Request, endpoint: Endpoint[Any], body: Any, response_type: Any) -> Response:

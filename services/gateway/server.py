@@ -15,6 +15,7 @@ from services.gateway.middle import open_middle
 from services.gateway.protection.tls import read_tls
 from services.gateway.settings import GatewaySettings
 from services.gateway.streams.admission import open_admission
+from services.runtime.collector import calm_collector
 from services.runtime.telemetry import configure_logging
 from services.runtime.tracing import configure_tracing, end_tracing
 
@@ -53,6 +54,7 @@ async def _serve(settings: GatewaySettings) -> None:
             **(tls.for_uvicorn() if tls else {}),
         )
         listener = _listen(settings)
+        calm_collector()
         log.info("gateway listens", host=settings.host, rest=settings.rest_port, grpc=settings.grpc_port)
 
         async def end() -> None:

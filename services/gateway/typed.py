@@ -68,17 +68,15 @@ def make_typed_handlers(
     methods = {
         "sketch": {
             "ClassifySketch": door.typed(
-                CLASSIFY_SKETCH, sketch_pb.ClassifySketchRequest, ClassifySketchesRequest.from_proto
+                CLASSIFY_SKETCH, sketch_pb.ClassifySketchRequest, ClassifySketchesRequest.check
             ),
             "StreamSketch": door.stream(
                 STREAM_SKETCH, sketch_pb.StreamSketchRequest, stream_sketch, timeout_s=admission.lifetime_s
             ),
         },
-        "forecast": {"Forecast": door.typed(FORECAST, forecast_pb.ForecastRequest, ForecastRequest.from_proto)},
+        "forecast": {"Forecast": door.typed(FORECAST, forecast_pb.ForecastRequest, ForecastRequest.check)},
         "video": {
-            "ClassifyVideo": door.typed(
-                CLASSIFY_VIDEO, video_pb.ClassifyVideoRequest, ClassifyVideosRequest.from_proto
-            ),
+            "ClassifyVideo": door.typed(CLASSIFY_VIDEO, video_pb.ClassifyVideoRequest, ClassifyVideosRequest.check),
             "UploadVideo": door.upload(UPLOAD_VIDEO, video_pb.UploadVideoRequest, upload_video),
             "StreamVideo": door.stream(
                 STREAM_VIDEO, video_pb.StreamVideoRequest, answer_video, timeout_s=admission.lifetime_s

@@ -2,11 +2,12 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import structlog
 
+from services.runtime.collector import calm_collector
 from services.runtime.composition import Service, build_repository
 from services.runtime.errors import Overloaded, Unavailable
 from services.runtime.execution.saved_model import configure_tensorflow
@@ -96,8 +97,7 @@ def build_application(
         async def __init__(self, handle: Any = None) -> None:  # type: ignore[misc]  # Ray awaits it
             configure_logging(name, settings.log_level)
             configure_tracing(name, settings.otlp_endpoint, ratio=0)  # the gateway decides
-            # TensorFlow takes half a gigabyte, which a service without a model does not need.
-            prepare = cache(lambda: configure_tensorflow(settings.intra_op_threads, settings.inter_op_threads))
+            prepare = cache(partial(_prepare, settings))
             repository = build_repository(service, names, settings, RayConfigStore(name), RayMeter(), prepare)
             service.__init__(self, repository, *([companion.adapt_handle(handle)] if companion else []))
             ModelRpcs.__init__(self, repository, self._spread_configuration)
@@ -120,6 +120,12 @@ def build_application(
         logging_config={"enable_access_log": False},  # the gateway writes one line per request
         ray_actor_options={"num_cpus": settings.cpus, "num_gpus": settings.gpus},
     ).bind(*([companion.bind()] if companion else []))
+
+
+def _prepare(settings: ServingSettings) -> None:
+    """Makes ready for models. TensorFlow takes half a gigabyte, which a service without one does not need."""
+    configure_tensorflow(settings.intra_op_threads, settings.inter_op_threads)
+    calm_collector()  # before there is a model, which will have to go some day
 
 
 class RayConfigStore:

@@ -6,6 +6,7 @@ import sys
 from typing import Any
 
 import structlog
+from pydantic_core import to_json
 
 from services.runtime.tracing import add_trace_id
 
@@ -33,7 +34,7 @@ def configure_logging(service: str, level: str = "info") -> None:
 
     # Our own lines go to the output at once: the standard library's way would take as long again as all the rest.
     structlog.configure(
-        processors=[*shared, add_process, structlog.processors.JSONRenderer()],
+        processors=[*shared, add_process, structlog.processors.JSONRenderer(_write_json)],
         logger_factory=structlog.WriteLoggerFactory(output),
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
         cache_logger_on_first_use=True,
@@ -45,10 +46,14 @@ def configure_logging(service: str, level: str = "info") -> None:
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 add_process,
-                structlog.processors.JSONRenderer(),
+                structlog.processors.JSONRenderer(_write_json),
             ],
         )
     )
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
+
+
+def _write_json(event: Any, **_options: Any) -> str:
+    return to_json(event, fallback=repr).decode()

@@ -63,6 +63,16 @@ class ClassifyVideosRequest(BaseModel):
     top_k: TopK = 5
 
     @classmethod
+    def check(cls, request: pb.ClassifyVideoRequest) -> pb.ClassifyVideoRequest:
+        """The request with its defaults.
+
+        Raises:
+            ValidationError: it is not what this schema allows.
+        """
+        request.top_k = cls.from_proto(request).top_k
+        return request
+
+    @classmethod
     def from_proto(cls, request: pb.ClassifyVideoRequest) -> Self:
         clips = [{"content": clip.content} for clip in request.clips]
         return cls.model_validate({"clips": clips, "top_k": request.top_k or 5})

@@ -1,6 +1,7 @@
 """Samples for retraining, and the measure of drift."""
 
 import json
+from itertools import count, repeat
 
 import numpy as np
 import pytest
@@ -83,17 +84,24 @@ def psi_of(feature):
 def test_drift_is_seen_where_requests_change(tmp_path, has_folder):
     rng = np.random.default_rng(0)
     folder = tmp_path / "drift" if has_folder else None
-    meter = DriftMeter(folder)
+    meter = DriftMeter(folder, count().__next__)
     for _ in range(WINDOW + WINDOW + INTERVAL):
         meter.saw("sketch", request(int(rng.integers(5, 40))), response(rng.uniform(0.5, 1)), call())
     assert psi_of("points") < 0.1
     assert psi_of("confidence") < 0.1
     if has_folder:
-        meter = DriftMeter(folder)  # another process goes on from the same reference
+        meter = DriftMeter(folder, count().__next__)  # another process goes on from the same reference
     for _ in range(WINDOW + INTERVAL):
         meter.saw("sketch", request(int(rng.integers(30, 90))), response(rng.uniform(0.5, 1)), call())
     assert psi_of("points") > 0.5
     assert psi_of("confidence") < 0.1
+
+
+def test_a_busy_model_is_looked_at_now_and_then(tmp_path):
+    meter = DriftMeter(tmp_path, repeat(1.0).__next__)
+    for _ in range(2 * WINDOW):
+        meter.saw("sketch", request(), response(), call())
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_psi_of_what_does_not_vary():
@@ -103,7 +111,7 @@ def test_psi_of_what_does_not_vary():
 
 def test_series_have_features_whatever_they_hold():
     series = [forecast_pb.Series(values=values) for values in ([0.0] * 9, [float("nan"), *[5.0] * 9], [1e12] * 8)]
-    zero, missing, huge = describe_series(forecast_pb.ForecastRequest(series=series), None)
+    zero, missing, huge = (describe_series(one, None) for one in series)
     assert zero["spread"] == 0
     assert missing["missing"] == pytest.approx(0.1)
     assert huge["level_log10"] == pytest.approx(12)

@@ -1,7 +1,6 @@
 """Finds the answers to the items of a request: here, in Redis, with somebody who computes them now, or by computing."""
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from services.gateway.caching.entry import Entry, Found
@@ -118,8 +117,9 @@ class AnswerCache:
             awaited.update(pending)
 
     async def _compute(self, flight: Flight, keys: Sequence[str], version: str, compute: Compute) -> None:
-        renewal = asyncio.create_task(self._renew(keys)) if self._shared else None
         kept: dict[str, Entry] = {}
+        if self._shared:
+            self._shared.hold(keys)
         try:
             for key, entry in zip(keys, await compute(keys), strict=True):
                 if entry.version == version:
@@ -127,19 +127,12 @@ class AnswerCache:
                     self.local.put(key, entry)
                 flight.land(key, Found(entry, "miss"))
         finally:
-            if renewal:
-                renewal.cancel()
+            if self._shared:
+                self._shared.let_go(keys)
             if self._shared and kept:
                 self._shared.keep(kept)
             if self._shared and len(kept) < len(keys):
                 self._shared.release([key for key in keys if key not in kept])
-
-    async def _renew(self, keys: Sequence[str]) -> None:
-        assert self._shared
-        with contextlib.suppress(asyncio.CancelledError):
-            while True:
-                await asyncio.sleep(self._shared.lease_s / 3)
-                await self._shared.renew(keys)
 
 
 async def _catch(work: Awaitable[dict[str, Found]]) -> dict[str, Found] | ServiceError:

@@ -7,6 +7,7 @@ import asyncio
 import random
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from enum import Enum
+from functools import partial
 from itertools import chain, islice
 from typing import Any
 from uuid import uuid4
@@ -18,7 +19,9 @@ from services.gateway.metrics import REDIS_FAILURES
 
 MAX_BACKGROUND = 1024
 JITTER = 0.1
-WAIT_S, MAX_UNDER_WAY, MAX_KEYS = 0.001, 1, 128  # keys that come while Redis is being asked go together
+MAX_KEYS = 128  # of different requests, in one call of Redis
+CLAIM_WAIT_S = 0.001  # what a key waits for others while Redis is being asked
+PUT_WAIT_S = 0.01  # nobody waits for it here, and elsewhere only who asks for the same
 
 # KEYS: entry and lease of each item; ARGV: our token, the lease in ms. Gives entries, 1 (ours now) or 0 (taken).
 CLAIM = """
@@ -79,18 +82,25 @@ class SharedCache:
         self._keep = redis.client.register_script(KEEP)
         self._renew = redis.client.register_script(RENEW)
         self._token = uuid4().hex  # one for all: within a process, a key is claimed by one flight at a time
-        self._claims = Gatherer[Sequence[str], list[Entry | Claim]](self._send_claims, WAIT_S, MAX_UNDER_WAY, MAX_KEYS)
-        self._puts = Gatherer[Mapping[str, Entry], None](self._send_puts, WAIT_S, MAX_UNDER_WAY, MAX_KEYS)
+        self._claims = Gatherer[Sequence[str], list[Entry | Claim]](self._send_claims, CLAIM_WAIT_S, 1, MAX_KEYS)
+        self._puts = Gatherer[Mapping[str, Entry], None](self._send_puts, PUT_WAIT_S, 0, MAX_KEYS)
         self._background: set[asyncio.Future[None]] = set()
+        self._held: set[str] = set()
+        self._renewal: asyncio.Task[None] | None = None
 
     async def claim(self, keys: Sequence[str]) -> list[Entry | Claim]:
         """Looks entries up, and takes the lease of those that are not there, unless somebody has it."""
         return await self._claims.ask("claim", keys, len(keys))
 
-    async def renew(self, keys: Sequence[str]) -> None:
-        """Starts the time of our leases again."""
-        names = [_lease_name(key) for key in keys]
-        await self._redis.ask("renew", lambda: self._renew(names, [self._token, self._lease_ms]))
+    def hold(self, keys: Iterable[str]) -> None:
+        """Keeps our leases from ending, until they are let go."""
+        self._held.update(keys)
+        if not self._renewal or self._renewal.done():
+            self._renewal = asyncio.create_task(self._renew_held())
+
+    def let_go(self, keys: Iterable[str]) -> None:
+        """Lets leases end by themselves."""
+        self._held.difference_update(keys)
 
     def keep(self, entries: Mapping[str, Entry]) -> None:
         """Writes entries and gives their leases back, in the background."""
@@ -110,8 +120,19 @@ class SharedCache:
 
     async def close(self) -> None:
         """Waits for what is still being written."""
+        if self._renewal:
+            self._renewal.cancel()
         if self._background:
             await asyncio.wait(self._background, timeout=1)
+
+    async def _renew_held(self) -> None:
+        """Starts the time of leases again that were held a third of it ago already."""
+        before: set[str] = set()
+        while self._held:
+            if names := [_lease_name(key) for key in before & self._held]:
+                await self._redis.ask("renew", partial(self._renew, names, [self._token, self._lease_ms]))
+            before = set(self._held)
+            await asyncio.sleep(self.lease_s / 3)
 
     @property
     def _lease_ms(self) -> int:

@@ -24,7 +24,7 @@ async def classify_upload(
     """
     request = await _collect(requests, max_request_bytes - FRAMING_BYTES)
     try:
-        answer = await inference.infer(CLASSIFY_VIDEO, ClassifyVideosRequest.from_proto(request).to_proto(), call)
+        answer = await inference.infer(CLASSIFY_VIDEO, ClassifyVideosRequest.check(request), call)
     except InvalidInput as error:
         raise InvalidInput(error.message, error.field.replace("clips[0].content", "chunk")) from None
     response = pb.UploadVideoResponse(model=answer.response.model, predictions=answer.response.results[0].predictions)
