@@ -32,8 +32,8 @@ run: .venv/.synced ## set up and start the whole platform with embedded defaults
 up: run ## the same as run
 
 test: check test-programs ## set up, then check and run every test
-	@$(RUN)pytest tests/unit --numprocesses 2 --dist loadfile
-	@$(RUN)pytest tests/gateway tests/integration tests/e2e
+	@$(RUN)pytest tests/unit tests/gateway --numprocesses 2 --dist loadfile
+	@$(RUN)pytest tests/integration tests/e2e
 
 test-programs:
 	@missing=; command -v chromedriver >/dev/null || missing="chromium chromium-driver"; \
@@ -110,6 +110,9 @@ faults: .venv/.synced ## what clients notice while parts of a cluster die, in do
 
 soak: .venv/.synced ## whether memory, files or connections grow in half an hour at 70 % load, in docs/faults.md (needs root)
 	@$(RUN)python -m bench.faults.soak --minutes 30
+
+bench-precision: .venv/.synced ## half-size numbers, XLA and batch sizes on this processor or GPU, in bench/results (minutes)
+	@TF_CPP_MIN_LOG_LEVEL=3 $(RUN)python -m bench.precision
 
 bench-scaling: .venv/.synced ## what doubling the replicas gives, on a model that sleeps, in bench/results (minutes)
 	@TF_CPP_MIN_LOG_LEVEL=3 $(RUN)python -m bench.scaling

@@ -34,7 +34,7 @@ console = Console(highlight=False)
 def bench(
     only: Annotated[list[str] | None, typer.Option(help="contestants to measure, by a part of their names")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="one short round, kept apart in runs/")] = False,
-    rounds: Annotated[int, typer.Option(help="turns of all contestants", min=1)] = 2,
+    rounds: Annotated[int, typer.Option(help="turns of all contestants, a quarter of an hour each", min=1)] = 1,
     cell_s: Annotated[float, typer.Option(help="seconds per cell")] = 2.0,
     open_s: Annotated[float, typer.Option(help="seconds of the open loop")] = 4.0,
     data: Annotated[Path, typer.Option(help="folder of the real data")] = ROOT.parent / "shared" / "data",

@@ -44,6 +44,7 @@ class PlatformOptions:
         grpc_port: port of the gRPC door.
         redis_url: Redis to use; empty starts a private one.
         replicas: replicas per service.
+        decoders: processes that decode clips; 0 for threads of the video service's replicas.
         allow_unsigned: whether SavedModels without a manifest are loaded.
         models: what is served of each model, as ServingSettings has it.
         gateway_settings: settings of the gateway, by upper-case name.
@@ -56,6 +57,7 @@ class PlatformOptions:
     grpc_port: int
     redis_url: str
     replicas: int
+    decoders: int
     allow_unsigned: bool
     models: list[dict[str, Any]]
     gateway_settings: dict[str, str]
@@ -120,6 +122,7 @@ def _deploy(options: PlatformOptions, cluster: ray_cluster.Cluster, state_dir: P
     args = {
         "models_dir": options.models_dir,
         "replicas": options.replicas,
+        "decoders": options.decoders,
         "allow_unsigned": options.allow_unsigned,
         "models": options.models,
         "cache_dir": str(state_dir / "models"),

@@ -40,7 +40,7 @@ class ServingSettings(ModelSettings):
         intra_op_threads: threads that one TensorFlow operation may use; 0 leaves it to TensorFlow.
         inter_op_threads: TensorFlow operations that may run at the same time; 0 leaves it to TensorFlow.
         max_ongoing_requests: requests that one replica accepts at the same time.
-        decoders: processes that decode clips for the video service.
+        decoders: processes that decode clips for the video service; 0 for threads of its replicas.
         decoder_cpus: CPU share that Ray reserves for each.
         decoder_threads: clips that one decodes at the same time.
         decoder_queue: clips that may wait for a decoder, per replica.
@@ -59,7 +59,7 @@ class ServingSettings(ModelSettings):
     intra_op_threads: int = Field(1, ge=0)
     inter_op_threads: int = Field(1, ge=0)
     max_ongoing_requests: int = Field(1000, ge=1)
-    decoders: int = Field(1, ge=1)
+    decoders: int = Field(1, ge=0)
     decoder_cpus: float = Field(0.5, ge=0)
     decoder_threads: int = Field(2, ge=1)
     decoder_queue: int = Field(64, ge=1)

@@ -12,6 +12,9 @@ from services.video.service import VideoService
 def build(args: dict[str, Any]) -> Any:
     """Builds the application from ServingSettings' fields, as serve.yaml gives them under `args`."""
     settings = ServingSettings(**args)
+    names = Names.exactly("video")
+    if not settings.decoders:
+        return build_application(VideoService, "video", names, settings)
     decoder = Companion(
         ClipDecoder,
         arguments=(settings.decoder_threads,),
@@ -22,4 +25,4 @@ def build(args: dict[str, Any]) -> Any:
         max_queued=settings.decoder_queue,
         adapt=decode_with,
     )
-    return build_application(VideoService, "video", Names.exactly("video"), settings, decoder)
+    return build_application(VideoService, "video", names, settings, decoder)

@@ -65,7 +65,17 @@ def platform(tmp_path_factory, models_dir):
     home = tmp_path_factory.mktemp("platform")
     copied = shutil.copytree(models_dir, home / "models")  # tests put versions there and take them away
     log = home / "output.log"
-    command = [sys.executable, "-m", "services.cli", "up", "--models", str(copied), "--allow-unsigned"]
+    command = [
+        sys.executable,
+        "-m",
+        "services.cli",
+        "up",
+        "--models",
+        str(copied),
+        "--allow-unsigned",
+        "--decoders",
+        "1",
+    ]
     command += ["--rest-port", str(rest_port), "--grpc-port", str(grpc_port)]
     with log.open("w") as output:
         process = subprocess.Popen(
