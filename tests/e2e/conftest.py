@@ -59,11 +59,11 @@ def is_free(port):
 
 
 @pytest.fixture(scope="session")
-def platform(tmp_path_factory, models_dir):
+def platform(tmp_path_factory, lean_models_dir):
     # The usual ports where they are free: Ray must not take them for itself.
     rest_port, grpc_port = (port if is_free(port) else free_port() for port in (8501, 8500))
     home = tmp_path_factory.mktemp("platform")
-    copied = shutil.copytree(models_dir, home / "models")  # tests put versions there and take them away
+    copied = shutil.copytree(lean_models_dir, home / "models")  # tests put versions there and take them away
     log = home / "output.log"
     command = [
         sys.executable,

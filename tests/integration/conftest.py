@@ -73,9 +73,9 @@ def redis_url():
 
 
 @pytest.fixture(scope="session")
-async def repositories(models_dir, affine_home):
+async def repositories(lean_models_dir, affine_home):
     """The repositories of the four services, as their replicas have them, by service."""
-    typed = {name: (service, Names.exactly(name), models_dir) for name, service in TYPED.items()}
+    typed = {name: (service, Names.exactly(name), lean_models_dir) for name, service in TYPED.items()}
     affine = {"name": "affine", "policy": {"all": True}, "labels": {"first": 1, "second": 2}}
     parts = typed | {"savedmodel": (SavedModelService, Names.all_but(*TYPED), affine_home)}
     opened, meter = {}, PrometheusMeter()
