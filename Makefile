@@ -11,7 +11,7 @@ SERIES_DATA ?= ../shared/data
 VIDEO_DATA ?= ../shared/data/video/fir_actions
 
 .DEFAULT_GOAL := help
-.PHONY: help run up test test-programs check fix protos train-smoke families forecast-families video-families backtest load knee fuzz bench bench-setup bench-gateway bench-runtime bench-camera bench-scaling faults soak images
+.PHONY: help run up test test-programs check fix protos train-smoke families forecast-families video-families backtest load knee fuzz bench bench-setup bench-gateway bench-runtime bench-camera bench-precision bench-scaling faults soak images
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16

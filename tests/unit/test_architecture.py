@@ -14,6 +14,7 @@ READS_ENVIRONMENT = {
     "bench/faults/machines.py",
     "bench/peers/__main__.py",
     "bench/peers/processes.py",
+    "bench/precision.py",
     "bench/runtime.py",
     "services/gateway/workers.py",
     "services/platform/ray_cluster.py",
