@@ -98,7 +98,9 @@ async def test_of_several_addresses_no_odd_authority_is_made():
         writer.write(b"\0\0\0\4\0\0\0\0\0")  # SETTINGS, before which gRPC sends no call
         read = b""
         while b"DescribeModels" not in read:
-            read += await reader.read(4096)
+            if not (more := await reader.read(4096)):
+                return  # this connection was given up
+            read += more
         if not asked.done():
             asked.set_result(read)
         writer.close()
