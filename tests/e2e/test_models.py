@@ -22,7 +22,7 @@ from seqserve.sketch.v1 import sketch_service_pb2_grpc as sketch_grpc
 CLIENTS = 16
 SWAPS = 20
 LOAD_TIMEOUT_S = 240
-PAUSE_S = 0.15  # of each client between two requests: enough for versions to be loaded, twenty times
+PAUSE_S = 0.4  # of each client between two requests: enough for versions to be loaded, twenty times
 WIDE = os.environ | {"COLUMNS": "200"}
 
 
