@@ -12,7 +12,7 @@ import numpy as np
 Drawing = list[list[list[int]]]  # [[x…], [y…]] per stroke, whole numbers from 0 to 255
 
 SIDE = 255
-MAX_POINTS = 256
+MAX_POINTS = 256  # that the sketch model reads as a tensor
 MEDIAN_POINTS, SPREAD_POINTS = 39, 0.56  # log-normal, as 8,625 official simplified drawings are
 MEDIAN_STROKES, SPREAD_STROKES = 4, 0.79
 _PER_CLASS = 8
@@ -85,5 +85,6 @@ def to_ink(drawing: Drawing) -> np.ndarray:
 
 
 def to_points(drawing: Drawing) -> list[list[int]]:
-    """The same tensor in whole numbers, as JSON has it."""
-    return [[x, y, int(i == len(xs) - 1)] for xs, ys in drawing for i, (x, y) in enumerate(zip(xs, ys, strict=True))]
+    """The same tensor in whole numbers, as JSON has it; the first points of a drawing that has more than it holds."""
+    points = [[x, y, int(i == len(xs) - 1)] for xs, ys in drawing for i, (x, y) in enumerate(zip(xs, ys, strict=True))]
+    return points[:MAX_POINTS]
