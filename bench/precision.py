@@ -86,7 +86,8 @@ def bench(
 
 def _bench_model(version: Path, batches: list[int], rounds: int) -> Sheet:
     lattice, (golden, expected) = read_lattice(version), read_golden(version)
-    function = tf.saved_model.load(str(version)).signatures["serving_default"]
+    loaded = tf.saved_model.load(str(version))  # the function alone does not keep its variables alive
+    function = loaded.signatures["serving_default"]
     rows, titles = [], [f"{way.title}, {graph}" for way in ARITHMETICS for graph in ("exported", "XLA")]
     for batch in batches:
         inputs = fill_cell(golden, lattice.padded_input, lattice.lengths_input, batch, lattice.lengths[-1])
