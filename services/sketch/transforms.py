@@ -53,6 +53,8 @@ def to_inks(drawings: Sequence[Sequence[Stroke]], options: InkOptions, fields: S
     Raises:
         InvalidInput: a stroke is empty or uneven, a value is not finite, or a drawing has no extent.
     """
+    if not drawings:
+        return []
     lines = _join(drawings, fields)
     are_ready = _are_simplified(lines, options)
     if are_ready.all():
@@ -109,6 +111,8 @@ class _Lines:
 
     def of(self, are_wanted: np.ndarray) -> "_Lines":
         """The drawings that are wanted. [drawings]"""
+        if are_wanted.all():
+            return self
         points, sizes = are_wanted.repeat(self.counts), are_wanted.repeat(self.strokes)
         return _Lines(self.points[points], self.sizes[sizes], self.strokes[are_wanted])
 
@@ -159,7 +163,7 @@ def _are_simplified(lines: _Lines, options: InkOptions) -> np.ndarray:
     are_whole = np.logical_and.reduceat((lines.points == lines.points.round()).all(axis=1), lines.starts)
     are_simplified: np.ndarray = are_whole & (lines.extents >= _FILLS * options.box) & (lines.extents <= options.box)
     if are_simplified.any():
-        some = lines if are_simplified.all() else lines.of(are_simplified)
+        some = lines.of(are_simplified)
         left = some.simplify(_IDLE * options.simplify_tolerance)
         are_simplified[are_simplified] = left.counts >= _BUSY * some.counts
     return are_simplified

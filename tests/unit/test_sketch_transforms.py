@@ -78,6 +78,7 @@ def test_drawings_of_one_call_leave_each_other_alone():
     together = to_inks(drawings, OPTIONS, ["s"] * len(drawings))
     for ink, drawing in zip(together, drawings, strict=True):
         assert np.array_equal(ink, to_ink(drawing, OPTIONS, "s"))
+    assert to_inks([], OPTIONS, []) == []
 
 
 @pytest.mark.parametrize("bad", [[stroke((1, 1))], [stroke((1, np.inf), (2, 2))], []])

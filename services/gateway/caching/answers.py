@@ -127,8 +127,6 @@ class AnswerCache:
                     self.local.put(key, entry)
                 flight.land(key, Found(entry, "miss"))
         finally:
-            if self._shared:
-                self._shared.let_go(keys)
             if self._shared and kept:
                 self._shared.keep(kept)
             if self._shared and len(kept) < len(keys):

@@ -93,17 +93,14 @@ class SharedCache:
         return await self._claims.ask("claim", keys, len(keys))
 
     def hold(self, keys: Iterable[str]) -> None:
-        """Keeps our leases from ending, until they are let go."""
+        """Keeps our leases from ending, until they are given back."""
         self._held.update(keys)
         if not self._renewal or self._renewal.done():
             self._renewal = asyncio.create_task(self._renew_held())
 
-    def let_go(self, keys: Iterable[str]) -> None:
-        """Lets leases end by themselves."""
-        self._held.difference_update(keys)
-
     def keep(self, entries: Mapping[str, Entry]) -> None:
         """Writes entries and gives their leases back, in the background."""
+        self._held.difference_update(entries)
         small = {key: entry for key, entry in entries.items() if len(entry.payload) <= self._max_item_bytes}
         if large := entries.keys() - small.keys():
             REDIS_FAILURES.labels("put", "too large").inc(len(large))
@@ -113,6 +110,7 @@ class SharedCache:
 
     def release(self, keys: Sequence[str]) -> None:
         """Gives leases back, in the background."""
+        self._held.difference_update(keys)
         names = [_lease_name(key) for key in keys]
         if self._has_room():
             release = self._redis.ask("release", lambda: self._renew(names, [self._token, 0]))

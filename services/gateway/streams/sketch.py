@@ -14,9 +14,9 @@ from services.gateway.inference import Inference
 from services.gateway.metrics import STREAM_PREDICTION
 from services.gateway.streams.drawing import Confidence, Drawing, Snapshot
 from services.runtime.errors import InvalidInput, Overloaded, ServiceError, Unavailable
+from services.sketch.schema import DEFAULT_TOP_K, MAX_TOP_K
 
 STREAM_SKETCH = "/seqserve.sketch.v1.SketchService/StreamSketch"
-DEFAULT_TOP_K, MAX_TOP_K = 5, 1000
 DEFAULT_THRESHOLD = 0.9
 DEFAULT_CONFIDENT_AFTER, MAX_CONFIDENT_AFTER = 2, 100
 MAX_FAILURES = 3  # in a row; each is a call that the channel has tried again already
