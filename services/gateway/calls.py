@@ -17,8 +17,7 @@ from services.gateway.metrics import CALL_ITEMS
 from services.gateway.target import Target, drawn_version
 from services.runtime.errors import InvalidInput
 
-WAIT_S = 0.008  # what an item may lose by waiting for others, while it is busy anyway
-MAX_UNDER_WAY = 2
+GAP_S, WAIT_S = 0.004, 0.016  # what an item may lose by waiting for others, while the service is busy anyway
 MAX_ITEMS = 32
 
 
@@ -61,7 +60,7 @@ class Calls:
     def __init__(self, clients: Mapping[str, ServiceClient]) -> None:
         """Takes a client of each service."""
         self._clients = clients
-        self._gatherer = Gatherer[Part, list[Entry]](self._send, WAIT_S, MAX_UNDER_WAY, MAX_ITEMS)
+        self._gatherer = Gatherer[Part, list[Entry]](self._send, GAP_S, WAIT_S, MAX_ITEMS)
 
     async def respond(
         self, endpoint: Endpoint[Response], request: Message, call: Call, target: Target | None

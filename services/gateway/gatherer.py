@@ -28,26 +28,38 @@ class _Line(Generic[Part, Result]):
     waiting: "list[_Member[Part, Result]]" = field(default_factory=list)
     weight: int = 0
     under_way: int = 0
+    first_s: float = 0.0
+    last_s: float = 0.0
     timer: asyncio.TimerHandle | None = None
 
 
 class Gatherer(Generic[Part, Result]):
     """Sends parts of one kind in one call, where more come while others are under way.
 
-    Alone, a part is sent at once, unless `max_under_way` is 0. While so many calls of its kind are, it waits for one of
-    them to end, for `max_weight` to come together, or for `wait_s`, whichever is first.
+    Alone, a part is sent at once. While a call of its kind is under way, it waits until that has ended, `max_weight`
+    has come together, none has come for `gap_s`, or the first has waited for `wait_s`, whichever is first.
     """
 
     def __init__(
         self,
         send: Callable[[Hashable, Sequence[Part]], Awaitable[Sequence[Result | Exception]]],
+        gap_s: float,
         wait_s: float,
-        max_under_way: int,
         max_weight: int,
+        *,
+        waits_alone: bool = False,
     ) -> None:
-        """Takes what sends parts of a kind and gives the result of each, or its error, in their order."""
-        self._send, self._wait_s = send, wait_s
-        self._max_under_way, self._max_weight = max_under_way, max_weight
+        """Takes what sends parts of a kind.
+
+        Args:
+            send: gives the result of each part, or its error, in their order.
+            gap_s: seconds without a part after which no other is expected.
+            wait_s: most seconds that a part waits for others.
+            max_weight: most that goes together.
+            waits_alone: whether a part waits although no call is under way.
+        """
+        self._send, self._gap_s, self._wait_s, self._max_weight = send, gap_s, wait_s, max_weight
+        self._waits_alone = waits_alone
         self._lines: dict[Hashable, _Line[Part, Result]] = {}
 
     async def ask(self, kind: Hashable, part: Part, weight: int = 1) -> Result:
@@ -79,13 +91,23 @@ class Gatherer(Generic[Part, Result]):
         line = self._lines.setdefault(kind, _Line())
         if line.weight and line.weight + weight > self._max_weight:
             self._start(kind, line)
+        line.last_s = loop.time()
+        if not line.waiting:
+            line.first_s = line.last_s
         line.waiting.append(member)
         line.weight += weight
-        if line.under_way < self._max_under_way or line.weight >= self._max_weight:
+        if line.weight >= self._max_weight or not (line.under_way or self._waits_alone):
             self._start(kind, line)
         elif not line.timer:
-            line.timer = loop.call_later(self._wait_s, self._start, kind, line)
+            self._wait(kind, line)
         return member
+
+    def _wait(self, kind: Hashable, line: _Line[Part, Result]) -> None:
+        loop, due_s = asyncio.get_running_loop(), min(line.last_s + self._gap_s, line.first_s + self._wait_s)
+        if loop.time() < due_s:
+            line.timer = loop.call_at(due_s, self._wait, kind, line)
+        else:
+            self._start(kind, line)
 
     def _start(self, kind: Hashable, line: _Line[Part, Result]) -> None:
         if line.timer:
@@ -111,7 +133,7 @@ class Gatherer(Generic[Part, Result]):
             _settle(call, [error] * len(call.members))
         finally:
             line.under_way -= 1
-            if line.waiting:
+            if not line.under_way and line.waiting:
                 self._start(kind, line)
             elif not line.under_way:
                 self._lines.pop(kind, None)

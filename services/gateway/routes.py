@@ -66,7 +66,7 @@ async def readyz(request: Request) -> JSONResponse:
     clients = _inference(request).clients
     services = {name: client.is_ready for name, client in clients.items()}
     models = {n: m.default_version for c in clients.values() for n, m in (c.models or {}).items()}
-    ready = all(services.values()) and not getattr(request.app.state, "is_ending", False)
+    ready = all(services.values()) and not request.app.state.ending.is_set()
     content = {"ready": ready, "services": services, "models": models}
     return JSONResponse(content, status_code=200 if ready else 503)
 

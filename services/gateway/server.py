@@ -40,16 +40,17 @@ def serve_gateway(settings: GatewaySettings) -> None:
 async def _serve(settings: GatewaySettings) -> None:
     tls = read_tls(settings.tls_certificate, settings.tls_key, settings.tls_client_ca)
     async with open_middle(settings) as (inference, gate):
-        closing = asyncio.Event()
+        ending, closing = asyncio.Event(), asyncio.Event()
         admission = open_admission(settings)
         grpc_server, health_servicer = build_grpc_server(inference, settings, gate, closing, admission)
         await grpc_server.start()
         health_task = asyncio.create_task(report_health(inference, health_servicer))
-        app = build_app(inference, settings, gate, admission)
+        app = build_app(inference, settings, gate, admission, ending)
         config = uvicorn.Config(
             app,
             log_config=None,
             access_log=False,
+            proxy_headers=False,  # nothing here asks for a client's address
             timeout_graceful_shutdown=GRACE_S,
             **(tls.for_uvicorn() if tls else {}),
         )
@@ -58,7 +59,7 @@ async def _serve(settings: GatewaySettings) -> None:
         log.info("gateway listens", host=settings.host, rest=settings.rest_port, grpc=settings.grpc_port)
 
         async def end() -> None:
-            app.state.is_ending = True  # /readyz says so
+            ending.set()  # /readyz says so
             await health_servicer.enter_graceful_shutdown()
             await asyncio.sleep(LAME_DUCK_S)  # for calls that are on their way
 

@@ -70,8 +70,9 @@ def add_version(home, number, **changes):
     manifest["labels"] = [
         f"{label}/{number}" for label in json.loads((home / "1" / "manifest.json").read_text())["labels"]
     ]
-    for cell in manifest["lattice"]["cells"]:
-        cell["graph"] = "plain"  # nothing to compile: this is about versions
+    # Little to warm and nothing to compile: this is about versions.
+    cells = [cell | {"graph": "plain"} for cell in manifest["lattice"]["cells"] if cell["batch"] == 1]
+    manifest["lattice"]["cells"] = cells
     (draft / "manifest.json").write_text(json.dumps(manifest))
     return draft.rename(home / str(number))
 

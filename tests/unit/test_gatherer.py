@@ -10,13 +10,13 @@ from services.gateway.gatherer import Gatherer
 class Callee:
     """Answers parts in capitals, once it is let; keeps what went together."""
 
-    def __init__(self, *, is_open=False, wait_s=60.0, max_under_way=1, max_weight=8):
+    def __init__(self, *, is_open=False, gap_s=60.0, wait_s=60.0, max_weight=8, waits_alone=False):
         self.calls = []
         self.cancelled = []
         self.gate = asyncio.Event()
         if is_open:
             self.gate.set()
-        self.gatherer = Gatherer(self.send, wait_s, max_under_way, max_weight)
+        self.gatherer = Gatherer(self.send, gap_s, wait_s, max_weight, waits_alone=waits_alone)
 
     async def send(self, kind, parts):
         self.calls.append((kind, list(parts)))
@@ -64,13 +64,13 @@ async def test_other_kinds_do_not_wait_for_each_other():
     assert await asyncio.gather(*asked) == ["A", "B"]
 
 
-async def test_several_calls_may_be_under_way():
-    callee = Callee(max_under_way=2)
-    asked = callee.ask("a", "b", "c")
+async def test_where_nobody_waits_for_them_parts_wait_though_they_are_alone():
+    callee = Callee(is_open=True, wait_s=0.01, waits_alone=True)
+    asked = callee.ask("a", "b")
     await turn()
-    assert callee.calls == [("k", ["a"]), ("k", ["b"])]
-    callee.gate.set()
-    assert await asyncio.gather(*asked) == ["A", "B", "C"]
+    assert callee.calls == []
+    assert await asyncio.gather(*asked) == ["A", "B"]
+    assert callee.calls == [("k", ["a", "b"])]
 
 
 async def test_a_full_call_does_not_wait():
@@ -93,6 +93,28 @@ async def test_nobody_waits_for_company_for_longer_than_is_said():
     assert not asked[0].done()  # the first is still under way
     callee.gate.set()
     assert await asyncio.gather(*asked) == ["A", "B"]
+
+
+async def test_parts_wait_for_each_other_while_they_come():
+    callee = Callee(gap_s=0.3)
+    asked = callee.ask("a")
+    for part in "bcdefg":
+        asked += callee.ask(part)
+        await asyncio.sleep(0.01)
+    while len(callee.calls) < 2:
+        await asyncio.sleep(0.001)
+    assert callee.calls == [("k", ["a"]), ("k", list("bcdefg"))]
+    callee.gate.set()
+    assert await asyncio.gather(*asked) == list("ABCDEFG")
+
+
+async def test_what_waits_goes_when_nothing_is_under_way_any_more():
+    callee = Callee(max_weight=2)
+    asked = callee.ask("a", "b", "c", "d")
+    await turn()
+    callee.gate.set()
+    assert await asyncio.gather(*asked) == ["A", "B", "C", "D"]
+    assert callee.calls == [("k", ["a"]), ("k", ["b", "c"]), ("k", ["d"])]
 
 
 async def test_each_part_has_its_own_error():
@@ -163,4 +185,4 @@ async def test_a_result_for_every_part_or_an_error():
         return parts[1:]
 
     with pytest.raises(ValueError, match="zip"):
-        await asyncio.wait_for(Gatherer(forget, 1.0, 1, 8).ask("k", "a"), 1)
+        await asyncio.wait_for(Gatherer(forget, 1.0, 1.0, 8).ask("k", "a"), 1)

@@ -82,8 +82,12 @@ class SharedCache:
         self._keep = redis.client.register_script(KEEP)
         self._renew = redis.client.register_script(RENEW)
         self._token = uuid4().hex  # one for all: within a process, a key is claimed by one flight at a time
-        self._claims = Gatherer[Sequence[str], list[Entry | Claim]](self._send_claims, CLAIM_WAIT_S, 1, MAX_KEYS)
-        self._puts = Gatherer[Mapping[str, Entry], None](self._send_puts, PUT_WAIT_S, 0, MAX_KEYS)
+        self._claims = Gatherer[Sequence[str], list[Entry | Claim]](
+            self._send_claims, CLAIM_WAIT_S, CLAIM_WAIT_S, MAX_KEYS
+        )
+        self._puts = Gatherer[Mapping[str, Entry], None](
+            self._send_puts, PUT_WAIT_S, PUT_WAIT_S, MAX_KEYS, waits_alone=True
+        )
         self._background: set[asyncio.Future[None]] = set()
         self._held: set[str] = set()
         self._renewal: asyncio.Task[None] | None = None
