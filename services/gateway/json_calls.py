@@ -6,7 +6,6 @@ from typing import Any
 
 from pydantic import BaseModel
 from pydantic_core import to_json
-from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -68,7 +67,7 @@ class JsonCallMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handles one connection."""
         asked = self._calls.get(scope.get("path", "")) if scope.get("method") == "POST" else None
-        if asked is None or kind_of(Headers(scope=scope)) != JSON:
+        if asked is None or kind_of(scope["state"]["headers"]) != JSON:
             await self._app(scope, receive, send)
             return
         scope["route"] = asked

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -31,16 +30,16 @@ class RequestMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        with self._entry.visit("rest", "unmatched", Headers(scope=scope)) as visit:
+        headers = read_headers(scope)
+        with self._entry.visit("rest", "unmatched", headers) as visit:
             visit.code = "500"
-            scope.setdefault("state", {})["call"] = visit.call
+            scope.setdefault("state", {}).update(call=visit.call, headers=headers)
 
             async def send_with_id(message: Message) -> None:
                 if message["type"] == "http.response.start":
                     visit.code = str(message["status"])
-                    answered = MutableHeaders(scope=message)
-                    answered[REQUEST_ID_KEY] = visit.call.request_id
-                    answered.update(limits)
+                    told = {REQUEST_ID_KEY: visit.call.request_id} | limits
+                    message["headers"] = [*message.get("headers", ()), *((k.encode(), v.encode()) for k, v in told.items())]
                 await send(message)
 
             limits: dict[str, str] = {}
@@ -59,6 +58,11 @@ class RequestMiddleware:
                 await response(scope, receive, send_with_id)
             finally:
                 visit.method = getattr(scope.get("route"), "path", "unmatched")
+
+
+def read_headers(scope: Scope) -> dict[str, str]:
+    """The headers of a request by lower-case name; of those that came twice, the first."""
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(scope["headers"])}
 
 
 def is_open(path: str) -> bool:
@@ -94,7 +98,7 @@ class BodyLimitMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        declared = Headers(scope=scope).get("content-length", "0")
+        declared = scope["state"]["headers"].get("content-length", "0")
         most = self._by_path.get(scope["path"], self._max_bytes)
         seen = 0
 
