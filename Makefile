@@ -32,8 +32,8 @@ run: .venv/.synced ## set up and start the whole platform with embedded defaults
 up: run ## the same as run
 
 test: check test-programs ## set up, then check and run every test
-	@$(RUN)pytest tests/unit tests/gateway --numprocesses 2 --dist loadfile
-	@$(RUN)pytest tests/integration tests/e2e
+	@$(RUN)pytest tests/integration tests/unit tests/gateway --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	@$(RUN)pytest tests/e2e
 
 test-programs:
 	@missing=; command -v chromedriver >/dev/null || missing="chromium chromium-driver"; \

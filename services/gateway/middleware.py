@@ -39,7 +39,8 @@ class RequestMiddleware:
                 if message["type"] == "http.response.start":
                     visit.code = str(message["status"])
                     told = {REQUEST_ID_KEY: visit.call.request_id} | limits
-                    message["headers"] = [*message.get("headers", ()), *((k.encode(), v.encode()) for k, v in told.items())]
+                    own = [(name.encode(), value.encode()) for name, value in told.items()]
+                    message["headers"] = [*message.get("headers", ()), *own]
                 await send(message)
 
             limits: dict[str, str] = {}

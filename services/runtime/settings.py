@@ -42,7 +42,7 @@ class ServingSettings(ModelSettings):
         max_ongoing_requests: requests that one replica accepts at the same time.
         decoders: processes that decode clips for the video service; 0 for threads of its replicas.
         decoder_cpus: CPU share that Ray reserves for each.
-        decoder_threads: clips that one decodes at the same time.
+        decoder_threads: clips that one decodes at the same time; a replica that decodes by itself, two.
         decoder_queue: clips that may wait for a decoder, per replica.
         otlp_endpoint: URL of an OpenTelemetry collector (OTLP over gRPC); empty leaves tracing off.
         log_level: lowest level that is logged.

@@ -11,9 +11,8 @@ from services.runtime.caller import Caller
 from services.runtime.execution.servable import Servable
 from services.runtime.rpc import unary
 from services.runtime.versions.repository import Repository
+from services.sketch.schema import DEFAULT_TOP_K
 from services.sketch.transforms import InkOptions, rank_classes, to_inks, to_rows
-
-DEFAULT_TOP_K = 5
 
 
 class SketchService(pb_grpc.SketchServiceServicer):

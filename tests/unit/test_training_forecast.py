@@ -289,6 +289,9 @@ def test_a_run_becomes_a_version_unless_that_is_worse(
     assert evaluate(folder, None) == pytest.approx(stated, rel=1e-3, abs=1e-3)
     assert "Limits" in (folder / "model_card.md").read_text()
 
+    sources = judge(load_serve(folder), ())
+    monkeypatch.setattr("training.forecast.export.judge", lambda serve, series: sources)
+    monkeypatch.setattr("training.forecast.export.report", lambda run, *_: None)
     monkeypatch.setattr("training.forecast.export.export_model", lambda export, models_dir: models_dir / "2")
     assert export(run, tmp_path).name == "2"  # as good as itself
     worse = run.metrics["metrics"]["mae_to_lag7_geometric_mean"] + 0.01

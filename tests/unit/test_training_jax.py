@@ -117,6 +117,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict:
             "JAX_PLATFORMS": "cpu",
             "JAX_COMPILATION_CACHE_DIR": str(home / "compiled"),  # three fits compile the same
             "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+            "XLA_FLAGS": "--xla_backend_optimization_level=0",
         },
         capture_output=True,
         text=True,

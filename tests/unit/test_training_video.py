@@ -249,6 +249,7 @@ def test_a_run_becomes_a_version_unless_that_is_worse(
     probabilities = load_predict(folder)({"frames": np.zeros((2, 6, 16, 16, 3), np.uint8)})
     assert probabilities.shape == (2, 9) and np.isfinite(probabilities).all()
 
+    monkeypatch.setattr("training.video.export.report", lambda run, *_: None)
     monkeypatch.setattr("training.video.export.export_model", lambda export, models_dir: models_dir / "2")
     assert export(run, tmp_path).name == "2"  # as good as itself
     run.record(run.metrics | {"metrics": run.metrics["metrics"] | {"top1": -1.0}})

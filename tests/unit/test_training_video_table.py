@@ -34,6 +34,7 @@ def judge_untrained(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, boo
         return run
 
     monkeypatch.setattr(families, "train_once", judge)
+    monkeypatch.setattr("training.video.report._list_sections", lambda *_: [])  # pictures that nobody looks at
     return asked
 
 
