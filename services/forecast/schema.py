@@ -4,6 +4,7 @@ import math
 from datetime import date
 from typing import Annotated, Any, Self
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from seqserve.forecast.v1 import forecast_service_pb2 as pb
 
@@ -16,6 +17,8 @@ MIN_OBSERVED = 8
 HORIZON = 7
 MIN_QUANTILE, MAX_QUANTILE = 0.025, 0.975
 DEFAULT_QUANTILES = [0.1, 0.5, 0.9]
+
+ENOUGH = [0.0] * MIN_OBSERVED  # stands for values that were looked at already
 
 Value = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-MAX_MAGNITUDE, le=MAX_MAGNITUDE)]
 Quantile = Annotated[float, Field(strict=True, ge=MIN_QUANTILE, le=MAX_QUANTILE, allow_inf_nan=False)]
@@ -93,11 +96,24 @@ class ForecastRequest(BaseModel):
         Raises:
             ValidationError: it is not what this schema allows.
         """
-        return cls.from_proto(request).to_proto()
+        if not all(map(_has_sound_values, request.series)):
+            return cls.from_proto(request).to_proto()
+        some = [{"id": one.id, "start": one.start, "values": ENOUGH} for one in request.series]
+        checked = cls._validate(request, some)
+        for one, sound in zip(request.series, checked.series, strict=True):
+            one.start = sound.start.isoformat()
+        request.horizon = checked.horizon
+        request.quantiles[:] = checked.quantiles
+        return request
 
     @classmethod
     def from_proto(cls, request: pb.ForecastRequest) -> Self:
-        series = [{"id": one.id, "start": one.start, "values": _values_of(one)} for one in request.series]
+        return cls._validate(
+            request, [{"id": one.id, "start": one.start, "values": _values_of(one)} for one in request.series]
+        )
+
+    @classmethod
+    def _validate(cls, request: pb.ForecastRequest, series: list[dict[str, Any]]) -> Self:
         quantiles = list(request.quantiles) or DEFAULT_QUANTILES
         return cls.model_validate({"series": series, "horizon": request.horizon or HORIZON, "quantiles": quantiles})
 
@@ -136,6 +152,14 @@ class ForecastResponse(BaseModel):
         ]
         model = {"name": response.model.name, "version": response.model.version}
         return {"model": model, "forecasts": forecasts, "cached": cached}
+
+
+def _has_sound_values(series: pb.Series) -> bool:
+    """Whether the schema allows the values, without making a Python list of them."""
+    values = np.array(series.values)
+    are_missing = np.isnan(values)
+    is_counted = len(values) <= MAX_DAYS and len(values) - are_missing.sum() >= MIN_OBSERVED
+    return bool(is_counted and (are_missing | (np.abs(values) <= MAX_MAGNITUDE)).all())
 
 
 def _values_of(series: pb.Series) -> list[Any]:

@@ -46,31 +46,36 @@ class ForecastService:
             rows = to_rows(to_windows(series, options))
             outputs = await model.infer_rows(rows, caller.deadline)
         self._repository.shadow(self.MODEL, model.version, lambda other: other.infer_rows(rows), outputs)
-        return pb.ForecastResponse(
-            model=ModelVersion(name=model.name, version=model.version),
-            forecasts=[
-                _forecast(one, request.series[i].id, outputs[i], horizon, levels, options)
-                for i, one in enumerate(series)
-            ],
-        )
+        forecasts = _forecasts(series, outputs, horizon, levels, options)
+        for forecast, asked in zip(forecasts, request.series, strict=True):
+            forecast.id = asked.id
+        return pb.ForecastResponse(model=ModelVersion(name=model.name, version=model.version), forecasts=forecasts)
 
 
-def _forecast(
-    series: DailySeries,
-    name: str,
-    output: Mapping[str, np.ndarray],
+def _forecasts(
+    series: Sequence[DailySeries],
+    outputs: Sequence[Mapping[str, np.ndarray]],
     horizon: int,
     levels: Sequence[float],
     options: WindowOptions,
-) -> pb.SeriesForecast:
-    """mean [model horizon], quantiles [model horizon, model levels] -> the days and levels that were asked for."""
-    quantiles = interpolate_quantiles(output["quantiles"][:horizon], options.quantile_levels, levels)
-    return pb.SeriesForecast(
-        id=name,
-        dates=forecast_dates(series, horizon),
-        mean=output["mean"][:horizon],
-        quantiles=[pb.QuantileForecast(level=q, values=quantiles[:, k]) for k, q in enumerate(levels)],
-    )
+) -> list[pb.SeriesForecast]:
+    """mean [model horizon], quantiles [model horizon, model levels] of each -> the days and levels that were asked for.
+
+    What protobuf is given are Python's numbers: of NumPy's it takes each for an object.
+    """
+    if not outputs:
+        return []
+    quantiles = np.stack([output["quantiles"][:horizon] for output in outputs])
+    by_level = interpolate_quantiles(quantiles, options.quantile_levels, levels).swapaxes(1, 2).tolist()
+    means = np.stack([output["mean"][:horizon] for output in outputs]).tolist()
+    return [
+        pb.SeriesForecast(
+            dates=forecast_dates(one, horizon),
+            mean=mean,
+            quantiles=[pb.QuantileForecast(level=q, values=v) for q, v in zip(levels, values, strict=True)],
+        )
+        for one, mean, values in zip(series, means, by_level, strict=True)
+    ]
 
 
 def _series(series: pb.Series, index: int) -> DailySeries:

@@ -2,6 +2,7 @@ import math
 
 import pytest
 from pydantic import ValidationError
+from seqserve.forecast.v1 import forecast_service_pb2 as forecast_pb
 from seqserve.sketch.v1 import sketch_service_pb2 as pb
 
 from services.forecast.schema import ForecastRequest
@@ -109,3 +110,42 @@ def test_bad_series_are_refused(change):
     ForecastRequest.model_validate(good)
     with pytest.raises(ValidationError):
         ForecastRequest.model_validate(good | change)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"horizon": 3, "quantiles": [0.25]},
+        {"horizon": 8},
+        {"quantiles": [0.01]},
+        {"values": [1.0, math.nan] * 8},
+        {"values": [1.0, math.nan] * 7},
+        {"values": [1.0] * 8 + [math.inf]},
+        {"values": [1.0] * 8 + [-1.1e15]},
+        {"values": [1.0] * 20_001},
+        {"values": []},
+        {"start": "20200101"},
+        {"start": "2020-1-1"},
+        {"start": "1899-12-31"},
+        {"id": "x" * 257},
+        {"count": 0},
+        {"count": 257},
+    ],
+)
+def test_messages_of_series_are_checked_as_their_json_is(change):
+    asked = {"id": "a", "start": "2020-01-01", "values": [1.0] * 8, "count": 2, "horizon": 0, "quantiles": []} | change
+    one = forecast_pb.Series(id=asked["id"], start=asked["start"], values=asked["values"])
+    message = forecast_pb.ForecastRequest(
+        series=[one] * asked["count"], horizon=asked["horizon"], quantiles=asked["quantiles"]
+    )
+    expected = tell(lambda m: ForecastRequest.from_proto(m).to_proto(), message)
+    assert tell(ForecastRequest.check, message) == expected
+
+
+def tell(check, message):
+    """The message that a check makes of one, or where it finds something wrong."""
+    try:
+        return check(message).SerializeToString()
+    except ValidationError as error:
+        return [found["loc"] for found in error.errors()]
