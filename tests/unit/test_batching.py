@@ -216,3 +216,20 @@ async def test_taken_rows_do_not_pile_up():
     assert len(batcher._queue._by_deadline) < 600
     assert len(batcher._queue) == 0
     assert batcher._queue.steps == 0
+
+
+async def test_what_only_watches_cannot_keep_answers_back():
+    class Broken(Watcher):
+        def batch_done(self, *_):
+            raise RuntimeError("no disk left for metrics")
+
+    told = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(str(context["exception"])))
+    try:
+        batcher = make_batcher(MaskedMean(), Broken())
+        for _ in range(2):
+            (answer,) = await asyncio.wait_for(batcher.submit([make_row([1, 2, 3])]), 10)
+            assert answer["mean"] == 2
+    finally:
+        asyncio.get_running_loop().set_exception_handler(None)
+    assert told == ["no disk left for metrics"] * 2

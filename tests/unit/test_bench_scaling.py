@@ -4,6 +4,7 @@ import time
 
 import numpy as np
 import pytest
+from prometheus_client import CollectorRegistry
 
 from bench.scale.ratios import Measurement, doublings, make_sheet, meets_target
 from bench.scale.sleeper import NAME, save_sleeper
@@ -40,7 +41,7 @@ def test_the_table_has_a_row_for_each_number_of_replicas():
 
 async def test_the_model_sleeps_for_a_batch_and_costs_no_processor(tmp_path):
     save_sleeper(tmp_path / "1", 0.2, (1, 2, 4))
-    model = load_servable(tmp_path / "1", NAME, "1", ModelSettings(), PrometheusMeter())
+    model = load_servable(tmp_path / "1", NAME, "1", ModelSettings(), PrometheusMeter(CollectorRegistry()))
     rows = [{"x": np.array([i], np.float32)} for i in range(4)]
     busy_s, started_s = time.process_time(), time.monotonic()
     answers = await model.infer_rows(rows)

@@ -25,8 +25,6 @@ from training.recipe.cluster import FitRecipe, limit_threads, open_cluster, shar
 from training.recipe.errors import ConfigError, DataError
 from training.recipe.run import Run
 
-_HEARTBEAT_TIMEOUT_S = 20  # until the others learn that a worker is gone; by default 100
-
 
 def train_parallel(
     fit: FitRecipe,
@@ -101,12 +99,7 @@ def _work(fit: FitRecipe, config: Any, data_dir: Path | None, run: Run) -> None:
     import keras
 
     worker = ray.train.get_context().get_world_rank()
-    jax.distributed.initialize(
-        _agree_on_address(worker),
-        ray.train.get_context().get_world_size(),
-        worker,
-        heartbeat_timeout_seconds=_HEARTBEAT_TIMEOUT_S,
-    )
+    jax.distributed.initialize(_agree_on_address(worker), ray.train.get_context().get_world_size(), worker)
     keras.distribution.set_distribution(keras.distribution.DataParallel(auto_shard_dataset=False))
     with tempfile.TemporaryDirectory() as scratch, contextlib.ExitStack() as stack:
         if worker:

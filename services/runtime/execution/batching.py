@@ -166,14 +166,15 @@ class Batcher:
         self._dispatch()  # before anything else: the model must not wait while answers are handed out
         if error := running.exception():
             self._fail(entries, error)
-        else:
-            outputs, computed_s = running.result()
-            self._costs.learn(cell, computed_s)
-            waited_s = started_s - min(e.arrived_s for e in entries)
-            self._observer.batch_done(cell, len(entries), sum(e.length for e in entries), waited_s, computed_s)
-            _trace(cell, entries, started_s, started_s + computed_s)
-            self._hand_out(entries, outputs)
+            self._wake()
+            return
+        outputs, computed_s = running.result()
+        self._hand_out(entries, outputs)
         self._wake()
+        self._costs.learn(cell, computed_s)
+        waited_s = started_s - min(e.arrived_s for e in entries)
+        self._observer.batch_done(cell, len(entries), sum(e.length for e in entries), waited_s, computed_s)
+        _trace(cell, entries, started_s, started_s + computed_s)
 
     def _hand_out(self, entries: list[Entry], outputs: list[Row]) -> None:
         for entry, output in zip(entries, outputs, strict=True):
