@@ -19,6 +19,7 @@ from services.runtime.errors import InvalidInput
 
 GAP_S, WAIT_S = 0.004, 0.016  # what an item may lose by waiting for others, while the service is busy anyway
 MAX_ITEMS = 32
+FREE_ITEMS = 2  # under way: so many callers do not wait for each other
 
 
 class Kind(NamedTuple):
@@ -60,7 +61,7 @@ class Calls:
     def __init__(self, clients: Mapping[str, ServiceClient]) -> None:
         """Takes a client of each service."""
         self._clients = clients
-        self._gatherer = Gatherer[Part, list[Entry]](self._send, GAP_S, WAIT_S, MAX_ITEMS)
+        self._gatherer = Gatherer[Part, list[Entry]](self._send, GAP_S, WAIT_S, MAX_ITEMS, FREE_ITEMS)
 
     async def respond(
         self, endpoint: Endpoint[Response], request: Message, call: Call, target: Target | None

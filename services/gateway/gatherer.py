@@ -27,6 +27,7 @@ class _Call(Generic[Part, Result]):
 class _Line(Generic[Part, Result]):
     waiting: "list[_Member[Part, Result]]" = field(default_factory=list)
     weight: int = 0
+    calls: int = 0
     under_way: int = 0
     first_s: float = 0.0
     last_s: float = 0.0
@@ -36,8 +37,8 @@ class _Line(Generic[Part, Result]):
 class Gatherer(Generic[Part, Result]):
     """Sends parts of one kind in one call, where more come while others are under way.
 
-    Alone, a part is sent at once. While a call of its kind is under way, it waits until that has ended, `max_weight`
-    has come together, none has come for `gap_s`, or the first has waited for `wait_s`, whichever is first.
+    While less than `free_weight` of its kind is under way, a part is sent at once. Else it waits until nothing is under
+    way, `max_weight` has come together, none has come for `gap_s`, or the first has waited for `wait_s`.
     """
 
     def __init__(
@@ -46,8 +47,7 @@ class Gatherer(Generic[Part, Result]):
         gap_s: float,
         wait_s: float,
         max_weight: int,
-        *,
-        waits_alone: bool = False,
+        free_weight: int = 1,
     ) -> None:
         """Takes what sends parts of a kind.
 
@@ -56,10 +56,10 @@ class Gatherer(Generic[Part, Result]):
             gap_s: seconds without a part after which no other is expected.
             wait_s: most seconds that a part waits for others.
             max_weight: most that goes together.
-            waits_alone: whether a part waits although no call is under way.
+            free_weight: what may be under way without others being waited for; with 0, a part waits even alone.
         """
         self._send, self._gap_s, self._wait_s, self._max_weight = send, gap_s, wait_s, max_weight
-        self._waits_alone = waits_alone
+        self._free_weight = free_weight
         self._lines: dict[Hashable, _Line[Part, Result]] = {}
 
     async def ask(self, kind: Hashable, part: Part, weight: int = 1) -> Result:
@@ -96,7 +96,7 @@ class Gatherer(Generic[Part, Result]):
             line.first_s = line.last_s
         line.waiting.append(member)
         line.weight += weight
-        if line.weight >= self._max_weight or not (line.under_way or self._waits_alone):
+        if line.weight >= self._max_weight or line.under_way < self._free_weight:
             self._start(kind, line)
         elif not line.timer:
             self._wait(kind, line)
@@ -116,7 +116,8 @@ class Gatherer(Generic[Part, Result]):
         line.waiting, line.weight, line.timer = [], 0, None
         if not members:
             return
-        line.under_way += 1
+        line.calls += 1
+        line.under_way += sum(member.weight for member in members)
         call = _Call(members)
         call.task = asyncio.create_task(self._run(kind, line, call))
         for member in members:
@@ -132,10 +133,11 @@ class Gatherer(Generic[Part, Result]):
         except Exception as error:
             _settle(call, [error] * len(call.members))
         finally:
-            line.under_way -= 1
-            if not line.under_way and line.waiting:
+            line.calls -= 1
+            line.under_way -= sum(member.weight for member in call.members)
+            if not line.calls and line.waiting:
                 self._start(kind, line)
-            elif not line.under_way:
+            elif not line.calls:
                 self._lines.pop(kind, None)
 
 

@@ -101,11 +101,9 @@ def read_weights(path, units=16):
 def local_ray():
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot import a test
     before = signal.getsignal(signal.SIGTERM)
-    os.environ["RAY_worker_niceness"] = "0"  # by default 15: workers would wait for all other tests
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
     yield
     ray.shutdown()
-    del os.environ["RAY_worker_niceness"]
     signal.signal(signal.SIGTERM, before)
     ray.cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
 

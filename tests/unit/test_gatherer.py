@@ -10,13 +10,13 @@ from services.gateway.gatherer import Gatherer
 class Callee:
     """Answers parts in capitals, once it is let; keeps what went together."""
 
-    def __init__(self, *, is_open=False, gap_s=60.0, wait_s=60.0, max_weight=8, waits_alone=False):
+    def __init__(self, *, is_open=False, gap_s=60.0, wait_s=60.0, max_weight=8, free_weight=1):
         self.calls = []
         self.cancelled = []
         self.gate = asyncio.Event()
         if is_open:
             self.gate.set()
-        self.gatherer = Gatherer(self.send, gap_s, wait_s, max_weight, waits_alone=waits_alone)
+        self.gatherer = Gatherer(self.send, gap_s, wait_s, max_weight, free_weight)
 
     async def send(self, kind, parts):
         self.calls.append((kind, list(parts)))
@@ -64,8 +64,17 @@ async def test_other_kinds_do_not_wait_for_each_other():
     assert await asyncio.gather(*asked) == ["A", "B"]
 
 
+async def test_a_few_do_not_wait_for_each_other():
+    callee = Callee(free_weight=2)
+    asked = callee.ask("a", "b", "c")
+    await turn()
+    assert callee.calls == [("k", ["a"]), ("k", ["b"])]
+    callee.gate.set()
+    assert await asyncio.gather(*asked) == ["A", "B", "C"]
+
+
 async def test_where_nobody_waits_for_them_parts_wait_though_they_are_alone():
-    callee = Callee(is_open=True, wait_s=0.01, waits_alone=True)
+    callee = Callee(is_open=True, wait_s=0.01, free_weight=0)
     asked = callee.ask("a", "b")
     await turn()
     assert callee.calls == []

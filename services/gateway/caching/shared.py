@@ -86,7 +86,7 @@ class SharedCache:
             self._send_claims, CLAIM_WAIT_S, CLAIM_WAIT_S, MAX_KEYS
         )
         self._puts = Gatherer[Mapping[str, Entry], None](
-            self._send_puts, PUT_WAIT_S, PUT_WAIT_S, MAX_KEYS, waits_alone=True
+            self._send_puts, PUT_WAIT_S, PUT_WAIT_S, MAX_KEYS, free_weight=0
         )
         self._background: set[asyncio.Future[None]] = set()
         self._held: set[str] = set()
