@@ -1,7 +1,9 @@
 """The forecast API's HTTP face: what a request may hold, and its way to and from protobuf."""
 
 import math
+from collections.abc import Iterable
 from datetime import date
+from itertools import repeat
 from typing import Annotated, Any, Self
 
 import numpy as np
@@ -98,8 +100,7 @@ class ForecastRequest(BaseModel):
         """
         if not all(map(_has_sound_values, request.series)):
             return cls.from_proto(request).to_proto()
-        some = [{"id": one.id, "start": one.start, "values": ENOUGH} for one in request.series]
-        checked = cls._validate(request, some)
+        checked = cls._validate(request, repeat(ENOUGH, len(request.series)))
         for one, sound in zip(request.series, checked.series, strict=True):
             one.start = sound.start.isoformat()
         request.horizon = checked.horizon
@@ -108,12 +109,13 @@ class ForecastRequest(BaseModel):
 
     @classmethod
     def from_proto(cls, request: pb.ForecastRequest) -> Self:
-        return cls._validate(
-            request, [{"id": one.id, "start": one.start, "values": _values_of(one)} for one in request.series]
-        )
+        return cls._validate(request, map(_values_of, request.series))
 
     @classmethod
-    def _validate(cls, request: pb.ForecastRequest, series: list[dict[str, Any]]) -> Self:
+    def _validate(cls, request: pb.ForecastRequest, values: Iterable[list[Any]]) -> Self:
+        series = [
+            {"id": one.id, "start": one.start, "values": own} for one, own in zip(request.series, values, strict=True)
+        ]
         quantiles = list(request.quantiles) or DEFAULT_QUANTILES
         return cls.model_validate({"series": series, "horizon": request.horizon or HORIZON, "quantiles": quantiles})
 

@@ -7,6 +7,7 @@ import numpy as np
 from seqserve.forecast.v1 import forecast_service_pb2 as pb
 from seqserve.model.v1.model_service_pb2 import ModelVersion
 
+from services.forecast.schema import DEFAULT_QUANTILES
 from services.forecast.transforms import (
     DailySeries,
     WindowOptions,
@@ -20,8 +21,6 @@ from services.runtime.errors import InvalidInput
 from services.runtime.execution.servable import Servable
 from services.runtime.rpc import unary
 from services.runtime.versions.repository import Repository
-
-DEFAULT_QUANTILES = (0.1, 0.5, 0.9)
 
 
 class ForecastService:
@@ -42,7 +41,7 @@ class ForecastService:
             if not 1 <= horizon <= options.horizon:
                 raise InvalidInput(f"{horizon} days; 1 to {options.horizon}", "horizon")
             series = [_series(one, i) for i, one in enumerate(request.series)]
-            levels = tuple(request.quantiles) or DEFAULT_QUANTILES
+            levels = list(request.quantiles) or DEFAULT_QUANTILES
             rows = to_rows(to_windows(series, options))
             outputs = await model.infer_rows(rows, caller.deadline)
         self._repository.shadow(self.MODEL, model.version, lambda other: other.infer_rows(rows), outputs)

@@ -20,6 +20,7 @@ class _Member(Generic[Part, Result]):
 @dataclass(eq=False)
 class _Call(Generic[Part, Result]):
     members: "list[_Member[Part, Result]]"
+    weight: int
     task: "asyncio.Task[None] | None" = None
 
 
@@ -27,7 +28,6 @@ class _Call(Generic[Part, Result]):
 class _Line(Generic[Part, Result]):
     waiting: "list[_Member[Part, Result]]" = field(default_factory=list)
     weight: int = 0
-    calls: int = 0
     under_way: int = 0
     first_s: float = 0.0
     last_s: float = 0.0
@@ -68,7 +68,7 @@ class Gatherer(Generic[Part, Result]):
         Args:
             kind: parts of the same kind may go together.
             part: what is sent.
-            weight: what it counts.
+            weight: what it counts, at least 1.
 
         Raises:
             Exception: its own error, or that of the call that it went with.
@@ -116,9 +116,8 @@ class Gatherer(Generic[Part, Result]):
         line.waiting, line.weight, line.timer = [], 0, None
         if not members:
             return
-        line.calls += 1
-        line.under_way += sum(member.weight for member in members)
-        call = _Call(members)
+        call = _Call(members, sum(member.weight for member in members))
+        line.under_way += call.weight
         call.task = asyncio.create_task(self._run(kind, line, call))
         for member in members:
             member.call = call
@@ -133,11 +132,10 @@ class Gatherer(Generic[Part, Result]):
         except Exception as error:
             _settle(call, [error] * len(call.members))
         finally:
-            line.calls -= 1
-            line.under_way -= sum(member.weight for member in call.members)
-            if not line.calls and line.waiting:
+            line.under_way -= call.weight
+            if not line.under_way and line.waiting:
                 self._start(kind, line)
-            elif not line.calls:
+            elif not line.under_way:
                 self._lines.pop(kind, None)
 
 

@@ -8,14 +8,13 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic_core import to_json
 
 from services.forecast.schema import ForecastResponse
-from services.gateway.bodies import JSON, kind_of, read_clips
+from services.gateway.bodies import JSON, read_clips, refuse_media
 from services.gateway.call import CACHE_KEY
 from services.gateway.endpoint import Endpoint
 from services.gateway.endpoints import CLASSIFY_VIDEO
 from services.gateway.inference import Inference
 from services.gateway.metrics import read_metrics
 from services.gateway.openapi import CLIP, CLIPS, SERIES, SKETCH, SKETCHES
-from services.runtime.errors import UnsupportedMedia
 from services.sketch.schema import ClassifySketchesResponse, ClassifySketchResponse
 from services.video.schema import ClassifyVideoResponse, ClassifyVideosResponse
 
@@ -25,7 +24,7 @@ router = APIRouter()
 @router.post("/v1/sketches:classify", response_model=ClassifySketchResponse, tags=["sketch"], openapi_extra=SKETCH)
 async def classify_sketch(request: Request) -> Response:
     """Which object does this drawing show?"""
-    raise _refuse_media(request)
+    raise refuse_media(request, JSON)  # JsonCallMiddleware has answered JSON
 
 
 @router.post(
@@ -33,13 +32,13 @@ async def classify_sketch(request: Request) -> Response:
 )
 async def classify_sketches(request: Request) -> Response:
     """The same for many drawings in one call."""
-    raise _refuse_media(request)
+    raise refuse_media(request, JSON)
 
 
 @router.post("/v1/series:forecast", response_model=ForecastResponse, tags=["forecast"], openapi_extra=SERIES)
 async def forecast(request: Request) -> Response:
     """The next days of one or many daily series, with quantiles."""
-    raise _refuse_media(request)
+    raise refuse_media(request, JSON)
 
 
 @router.post("/v1/videos:classify", response_model=ClassifyVideoResponse, tags=["video"], openapi_extra=CLIP)
@@ -75,11 +74,6 @@ async def readyz(request: Request) -> JSONResponse:
 async def metrics(request: Request) -> Response:
     """Prometheus metrics of the gateway."""
     return Response(read_metrics(request.app.state.settings.metrics_dir), media_type=CONTENT_TYPE_LATEST)
-
-
-def _refuse_media(request: Request) -> UnsupportedMedia:
-    """JSON has been answered before it came here, by JsonCallMiddleware."""
-    return UnsupportedMedia(f"'{kind_of(request.headers)[:64]}'; {JSON}", "content-type")
 
 
 async def _answer(request: Request, endpoint: Endpoint[Any], body: Any, response_type: Any) -> Response:

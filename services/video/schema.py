@@ -10,7 +10,7 @@ from services.runtime.answer import ModelVersion, Prediction
 from services.runtime.errors import InvalidInput
 
 MAX_CLIPS = 16
-MAX_TOP_K = 1000
+DEFAULT_TOP_K, MAX_TOP_K = 5, 1000
 DEFAULT_STEP_S, MIN_STEP_S, MAX_STEP_S = 1.0, 0.1, 3600.0
 
 TopK = Annotated[int, Field(ge=1, le=MAX_TOP_K, strict=True, description="Classes to return per clip.")]
@@ -36,7 +36,7 @@ class ClassifyVideoRequest(BaseModel):
     content: bytes = Field(
         min_length=1, description="The encoded video file, in base64.", json_schema_extra={"format": "base64"}
     )
-    top_k: TopK = 5
+    top_k: TopK = DEFAULT_TOP_K
 
     @field_validator("content", mode="before")
     @classmethod
@@ -60,7 +60,7 @@ class ClassifyVideosRequest(BaseModel):
     """Many clips in one call."""
 
     clips: list[Clip] = Field(min_length=1, max_length=MAX_CLIPS)
-    top_k: TopK = 5
+    top_k: TopK = DEFAULT_TOP_K
 
     @classmethod
     def check(cls, request: pb.ClassifyVideoRequest) -> pb.ClassifyVideoRequest:
@@ -75,7 +75,7 @@ class ClassifyVideosRequest(BaseModel):
     @classmethod
     def from_proto(cls, request: pb.ClassifyVideoRequest) -> Self:
         clips = [{"content": clip.content} for clip in request.clips]
-        return cls.model_validate({"clips": clips, "top_k": request.top_k or 5})
+        return cls.model_validate({"clips": clips, "top_k": request.top_k or DEFAULT_TOP_K})
 
     def to_proto(self) -> pb.ClassifyVideoRequest:
         return pb.ClassifyVideoRequest(clips=[pb.Clip(content=c.content) for c in self.clips], top_k=self.top_k)

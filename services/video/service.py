@@ -13,12 +13,11 @@ from services.runtime.execution.servable import Servable
 from services.runtime.rpc import streaming, unary
 from services.runtime.versions.repository import Repository
 from services.video.decoder import ClipDecoder, Decode, decode_with
-from services.video.schema import read_step_s
+from services.video.schema import DEFAULT_TOP_K, read_step_s
 from services.video.stream_decoder import StreamLimits
 from services.video.streaming import VideoStreams, split_options
 from services.video.transforms import ClipOptions, rank_classes
 
-DEFAULT_TOP_K = 5
 DECODER_THREADS = 2
 
 
