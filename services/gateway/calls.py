@@ -4,6 +4,7 @@ import asyncio
 import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import Any, NamedTuple
 
 from google.protobuf.message import Message
@@ -43,14 +44,12 @@ class Part:
     """Some items of one request.
 
     Attributes:
-        request: the request with these items only, serialized.
-        count: how many there are.
+        items: each of them, serialized.
         timeout_s: longest time that its caller waits.
         request_id: the caller's.
     """
 
-    request: bytes
-    count: int
+    items: Sequence[bytes]
     timeout_s: float
     request_id: str
 
@@ -77,38 +76,37 @@ class Calls:
         Raises:
             ServiceError: the service refused it or did not answer.
         """
-        part = _part_of(endpoint, request, call)
-        return await self._call(endpoint, part, drawn_version(target))
+        CALL_ITEMS.labels(endpoint.service).observe(endpoint.items.count(request))
+        payload = request.SerializeToString()
+        return await self._call(endpoint, payload, call.timeout_s, call.request_id, drawn_version(target))
 
     async def ask(
-        self, endpoint: Endpoint[Any], request: Message, options: bytes, call: Call, target: Target
+        self, endpoint: Endpoint[Any], items: Sequence[bytes], options: bytes, call: Call, target: Target
     ) -> list[Entry]:
-        """The answer to each item of a request; few items go together with those of other requests.
+        """The answers to items of a request; few items go together with those of other requests.
 
         Args:
             endpoint: RPC to call.
-            request: its message.
-            options: everything of it that is no item, serialized.
+            items: each of them, serialized.
+            options: everything of the request that is no item, serialized.
             call: what the client said around it.
             target: model version that is going to answer.
 
         Raises:
             ServiceError: the service refused it or did not answer.
         """
-        part = _part_of(endpoint, request, call)
+        part = Part(items, call.timeout_s, call.request_id)
         kind = Kind(endpoint, options, drawn_version(target), math.frexp(call.timeout_s)[1])
-        if endpoint.is_gathered and part.count <= MAX_ITEMS // 2:
-            return await self._gatherer.ask(kind, part, part.count)
+        if endpoint.is_gathered and len(items) <= MAX_ITEMS // 2:
+            return await self._gatherer.ask(kind, part, len(items))
         return await self._send_alone(kind, part)
 
     async def _send(self, kind: Hashable, parts: Sequence[Part]) -> Sequence[list[Entry] | Exception]:
         assert isinstance(kind, Kind)
         if len(parts) == 1:
             return [await self._send_alone(kind, parts[0])]
-        # Messages one after the other are one with all items: a property of protobuf's encoding.
         whole = Part(
-            b"".join(part.request for part in parts),
-            sum(part.count for part in parts),
+            list(chain.from_iterable(part.items for part in parts)),
             max(part.timeout_s for part in parts),
             ",".join(part.request_id for part in parts),
         )
@@ -116,23 +114,24 @@ class Calls:
             entries = iter(await self._send_alone(kind, whole))
         except InvalidInput:  # it names an item of one of them
             return await asyncio.gather(*(self._send_alone(kind, part) for part in parts), return_exceptions=True)  # type: ignore[return-value]
-        return [[next(entries) for _ in range(part.count)] for part in parts]
+        return [list(islice(entries, len(part.items))) for part in parts]
 
     async def _send_alone(self, kind: Kind, part: Part) -> list[Entry]:
-        return entries_of(kind.endpoint, await self._call(kind.endpoint, part, kind.version))
+        CALL_ITEMS.labels(kind.endpoint.service).observe(len(part.items))
+        request = kind.endpoint.items.frame(part.items, kind.options)
+        return entries_of(
+            kind.endpoint, await self._call(kind.endpoint, request, part.timeout_s, part.request_id, kind.version)
+        )
 
-    async def _call(self, endpoint: Endpoint[Response], part: Part, version: str) -> Response:
-        CALL_ITEMS.labels(endpoint.service).observe(part.count)
+    async def _call(
+        self, endpoint: Endpoint[Response], request: bytes, timeout_s: float, request_id: str, version: str
+    ) -> Response:
         client = self._clients[endpoint.service]
-        answer = await client.call(endpoint.method, part.request, part.timeout_s, part.request_id, version)
-        return endpoint.response_type.FromString(answer)
+        return endpoint.response_type.FromString(
+            await client.call(endpoint.method, request, timeout_s, request_id, version)
+        )
 
 
 def entries_of(endpoint: Endpoint[Any], response: Any) -> list[Entry]:
     """The answers of a response, as they are cached."""
     return [Entry(response.model.version, payload) for payload in endpoint.items.answers(response)]
-
-
-def _part_of(endpoint: Endpoint[Any], request: Message, call: Call) -> Part:
-    payload = request.SerializeToString(deterministic=True)
-    return Part(payload, endpoint.items.count(request), call.timeout_s, call.request_id)

@@ -117,7 +117,7 @@ class Inference:
 
         async def compute(wanted: Sequence[str]) -> list[Entry]:
             indices = [keys.index(key) for key in wanted]
-            part = endpoint.items.pick(request, indices)
+            part = endpoint.items.pick(request, items, indices)
             try:
                 return await self.calls.ask(endpoint, part, options, call, target)
             except ServiceError as error:

@@ -4,10 +4,13 @@ import asyncio
 import time
 
 import pytest
+from seqserve.forecast.v1 import forecast_service_pb2 as forecast_pb
 from seqserve.sketch.v1 import sketch_service_pb2 as pb
+from seqserve.video.v1 import video_service_pb2 as video_pb
 
 from services.gateway.call import Call
-from services.gateway.endpoints import CLASSIFY_SKETCH
+from services.gateway.endpoints import CLASSIFY_SKETCH, CLASSIFY_VIDEO
+from services.gateway.endpoints import FORECAST as FORECASTS
 from services.runtime.deadline import Deadline
 from services.runtime.errors import DeadlineExceeded, InvalidInput, Overloaded
 
@@ -157,3 +160,43 @@ async def test_a_batch_goes_alone(open_gateway, serving, count):
         answer = await ask(gateway, request(*range(2, 2 + count)))
     assert len(answer.response.results) == count
     assert [len(seen.sketches) for seen in serving.requests] == [count]
+
+
+async def test_options_are_asked_for_once_however_many_go_together(open_gateway, serving):
+    serving.delay_s = 0.05
+    options = {"horizon": 3, "quantiles": [0.25, 0.75]}
+    async with open_gateway() as gateway:
+        rpc = gateway.channel.unary_unary(
+            FORECASTS.method, forecast_pb.ForecastRequest.SerializeToString, forecast_pb.ForecastResponse.FromString
+        )
+        series = [forecast_pb.Series(id=f"{i}", start="2019-05-01", values=[1.0] * 30 + [i]) for i in range(40)]
+        answers = await asyncio.gather(
+            *(rpc(forecast_pb.ForecastRequest(series=[one], **options)) for one in series),
+        )
+    assert serving.calls["Forecast"] < 40
+    for i, answer in enumerate(answers):
+        (told,) = answer.forecasts
+        assert (told.id, list(told.mean)) == (f"{i}", [i] * 3)
+        assert [(q.level, list(q.values)) for q in told.quantiles] == [(q, [i + q] * 3) for q in options["quantiles"]]
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "message"),
+    [
+        (CLASSIFY_SKETCH, request(2, 3, 4, top_k=7)),
+        (CLASSIFY_VIDEO, video_pb.ClassifyVideoRequest(clips=[video_pb.Clip(content=b"a" * 200)] * 3, top_k=7)),
+        (
+            FORECASTS,
+            forecast_pb.ForecastRequest(
+                series=[forecast_pb.Series(start="2019-05-01", values=range(n)) for n in (8, 300)],
+                horizon=2,
+                quantiles=[0.1, 0.9],
+            ),
+        ),
+    ],
+)
+def test_items_and_options_make_the_request_that_they_came_from(endpoint, message):
+    items, options = endpoint.items.split(message)
+    assert type(message).FromString(endpoint.items.frame(items, options)) == message
+    some = type(message).FromString(endpoint.items.frame(endpoint.items.pick(message, items, [1]), options))
+    assert getattr(some, endpoint.items.request_field)[:] == getattr(message, endpoint.items.request_field)[1:2]

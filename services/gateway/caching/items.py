@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from google.protobuf.message import Message
+from seqserve.tfserving.v1.example_pb2 import BytesList
 
 
 @dataclass(frozen=True)
@@ -37,20 +38,17 @@ class Items:
                 _set(options, field.name, value)
         return [_serialize(item) for item in items], _serialize(options)
 
-    def pick(self, request: Any, indices: Sequence[int]) -> Any:
-        """The same request with some of its items only."""
-        items = getattr(request, self.request_field)
-        if len(indices) == len(items):
-            return request
-        part = type(request)()
-        for field, value in request.ListFields():
-            if field.name != self.request_field:
-                _set(part, field.name, value)
-        getattr(part, self.request_field).extend(items[i] for i in indices)
-        return part
+    def pick(self, _request: Any, items: Sequence[bytes], indices: Sequence[int]) -> list[bytes]:
+        """Some of the items that `split` gave."""
+        return [items[i] for i in indices]
+
+    def frame(self, items: Sequence[bytes], options: bytes) -> bytes:
+        """A request for items with the options that `split` gave, serialized."""
+        # Repeated messages and repeated bytes look the same on the wire; items are field 1 of every request.
+        return options + BytesList(value=items).SerializeToString()
 
     def rename(self, field: str, indices: Sequence[int]) -> str:
-        """A field of the part that `pick` made, by its name in the whole request."""
+        """A field of a request for the items that `pick` gave, by its name in the whole request."""
         if not (match := re.match(rf"{self.request_field}\[(\d+)\]", field)):
             return field
         return f"{self.request_field}[{indices[int(match[1])]}]{field[match.end() :]}"
@@ -93,9 +91,13 @@ class Whole:
             request = copied
         return [_serialize(request)], b""
 
-    def pick(self, request: Any, indices: Sequence[int]) -> Any:
+    def pick(self, request: Any, _items: Sequence[bytes], _indices: Sequence[int]) -> list[bytes]:
+        """The request with what is ignored, serialized."""
+        return [_serialize(request)]
+
+    def frame(self, items: Sequence[bytes], _options: bytes) -> bytes:
         """The request."""
-        return request
+        return items[0]
 
     def rename(self, field: str, indices: Sequence[int]) -> str:
         """The field."""
