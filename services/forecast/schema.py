@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable
 from datetime import date
 from itertools import repeat
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, cast
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -70,16 +70,20 @@ class Series(BaseModel):
     @field_validator("values")
     @classmethod
     def _check_values(cls, values: list[float | None]) -> list[float | None]:
+        first = values[:MIN_OBSERVED]
+        if len(first) == MIN_OBSERVED and None not in first:
+            return values  # most series, without a look at all of them
         observed = len(values) - values.count(None)
         if observed < MIN_OBSERVED:
             raise ValueError(f"the series has {observed} values; at least {MIN_OBSERVED}")
         return values
 
     def to_proto(self) -> pb.Series:
-        values: list[Any] = self.values
-        if None in values:
-            values = [math.nan if v is None else v for v in values]
-        return pb.Series(id=self.id, start=self.start.isoformat(), values=values)
+        start, values = self.start.isoformat(), cast(list[float], self.values)
+        try:
+            return pb.Series(id=self.id, start=start, values=values)
+        except TypeError:  # days are missing
+            return pb.Series(id=self.id, start=start, values=[math.nan if v is None else v for v in values])
 
 
 class ForecastRequest(BaseModel):
