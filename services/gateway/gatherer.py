@@ -87,7 +87,7 @@ class Gatherer(Generic[Part, Result]):
 
     def _join(self, kind: Hashable, part: Part, weight: int) -> _Member[Part, Result]:
         loop = asyncio.get_running_loop()
-        member = _Member[Part, Result](part, weight, loop.create_future())
+        member: _Member[Part, Result] = _Member(part, weight, loop.create_future())
         line = self._lines.setdefault(kind, _Line())
         if line.weight and line.weight + weight > self._max_weight:
             self._start(kind, line)
