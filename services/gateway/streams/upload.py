@@ -8,7 +8,7 @@ from services.gateway.call import Call
 from services.gateway.endpoints import CLASSIFY_VIDEO
 from services.gateway.inference import Answer, Inference
 from services.runtime.errors import InvalidInput, PayloadTooLarge
-from services.video.schema import ClassifyVideosRequest
+from services.video.schema import DEFAULT_TOP_K, MAX_TOP_K, ClassifyVideosRequest
 
 UPLOAD_VIDEO = "/seqserve.video.v1.VideoService/UploadVideo"
 FRAMING_BYTES = 64  # the clip travels on inside one message, which has the same limit as its request
@@ -57,8 +57,8 @@ async def _collect(requests: AsyncIterable[pb.UploadVideoRequest], max_bytes: in
 
 
 def _check_options(options: pb.UploadVideoOptions, max_bytes: int) -> None:
-    if not 0 <= options.top_k <= 1000:
-        raise InvalidInput(f"{options.top_k}; 1 to 1000, or 0 for 5", "options.top_k")
+    if not 0 <= options.top_k <= MAX_TOP_K:
+        raise InvalidInput(f"{options.top_k}; 1 to {MAX_TOP_K}, or 0 for {DEFAULT_TOP_K}", "options.top_k")
     if options.size_bytes < 0:
         raise InvalidInput(f"{options.size_bytes}; at least 0", "options.size_bytes")
     _check_size(options.size_bytes, max_bytes, "options.size_bytes")

@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
+from services.gateway.bodies import kind_of, refuse_media
 from services.gateway.entry import read_deadline
 from services.gateway.failures import describe_failure
 from services.gateway.openapi import VIDEO, VIDEO_LINES
@@ -25,9 +26,8 @@ from services.runtime.errors import (
     InvalidInput,
     PayloadTooLarge,
     ServiceError,
-    UnsupportedMedia,
 )
-from services.video.schema import DEFAULT_STEP_S, MAX_STEP_S, MAX_TOP_K, MIN_STEP_S, StreamVideoResponse
+from services.video.schema import DEFAULT_STEP_S, DEFAULT_TOP_K, MAX_STEP_S, MAX_TOP_K, MIN_STEP_S, StreamVideoResponse
 
 STREAM_PATH = "/v1/videos:stream"
 RAW_KINDS = ("application/octet-stream", "image/gif")
@@ -43,14 +43,14 @@ router = APIRouter()
 
 
 @router.post(STREAM_PATH, tags=["video"], response_class=Response, responses=VIDEO_LINES, openapi_extra=VIDEO)
-async def classify_by_second(request: Request, top_k: TopK = 5, step_s: StepS = DEFAULT_STEP_S) -> Response:
+async def classify_by_second(request: Request, top_k: TopK = DEFAULT_TOP_K, step_s: StepS = DEFAULT_STEP_S) -> Response:
     """Which class is each second of this video? Send the file itself as the body; an answer is one line of JSON.
 
     Answers begin while the video arrives. An error after the first answer is a last line `{"error": ...}`.
     """
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    kind = kind_of(request.headers)
     if not (kind.startswith("video/") or kind in RAW_KINDS):
-        raise UnsupportedMedia(f"'{kind[:64]}'; video/* or {RAW_KINDS[0]}", "content-type")
+        raise refuse_media(request, "video/*", RAW_KINDS[0])
     return VideoLines(request, pb.StreamVideoOptions(top_k=top_k, step_s=step_s))
 
 
