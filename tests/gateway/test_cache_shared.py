@@ -23,7 +23,7 @@ SLACK_S = 0.4  # of a busy machine with two cores; without the bound, a frozen R
 
 async def ask_rest(gateway, count):
     limits = httpx.Limits(max_connections=count)
-    async with httpx.AsyncClient(base_url=gateway.rest_url, timeout=20, limits=limits) as rest:
+    async with httpx.AsyncClient(base_url=gateway.rest_url, timeout=60, limits=limits) as rest:
         answers = await asyncio.gather(*(rest.post(PATH, json=DRAWING) for _ in range(count)))
     assert {answer.status_code for answer in answers} == {200}
     return [answer.headers["x-seqserve-cache"] for answer in answers]
@@ -32,7 +32,7 @@ async def ask_rest(gateway, count):
 async def ask_grpc(gateway, count):
     async with grpc.aio.insecure_channel(gateway.grpc_target) as channel:
         stub = sketch_grpc.SketchServiceStub(channel)
-        calls = [stub.ClassifySketch(MESSAGE, timeout=20) for _ in range(count)]
+        calls = [stub.ClassifySketch(MESSAGE, timeout=60) for _ in range(count)]
         await asyncio.gather(*calls)
         return [dict(await call.trailing_metadata())["x-seqserve-cache"] for call in calls]
 
