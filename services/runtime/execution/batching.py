@@ -122,9 +122,8 @@ class Batcher:
             )
 
     def _drop(self, job: Job, reason: str) -> None:
-        for entry in list(job.queued):
-            self._queue.remove(entry)
-            self._observer.rows_evicted(1, reason)
+        if rows := self._queue.drop(job):
+            self._observer.rows_evicted(rows, reason)
 
     def _wake(self) -> None:
         """Dispatches once every request of this turn of the loop has brought its rows."""

@@ -13,7 +13,7 @@ from services.runtime.execution.window import level_costs
 from services.runtime.tensors import NUMBERS, STRING
 
 TIMED_RUNS = 3
-CALL_S = 3e-4  # the way to a worker's thread and back
+CALL_S = 1e-3  # the way to a worker's thread and back, and what is noted of a batch
 
 
 def compile_cells(signature: Signature, on_trace: Callable[[], None]) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from bisect import bisect_left, insort
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
 
@@ -104,26 +104,48 @@ class RowQueue:
         return None
 
     def take_batch(self, head: Entry, lattice: Lattice, costs: Costs) -> list[Entry]:
-        """Takes the rows that run together with the head."""
-        queue = self._groups[head.group]
-        start, stop = choose_window(queue, bisect_left(queue, head), lattice, costs)
-        return self._cut(head.group, start, stop)
+        """Takes the rows that run together with the head.
 
-    def remove(self, entry: Entry) -> None:
-        """Takes one row out."""
-        index = bisect_left(self._groups[entry.group], entry)
-        self._cut(entry.group, index, index + 1)
+        A job of one row finds neighbours in the whole queue. One of several is finished first, and others only fill its
+        batches up: else jobs that wait together would be done together, and nothing would wait while they are answered.
+        """
+        near = self._groups[head.group]
+        if len(head.job.results) > 1:
+            urgent = self._find_urgent(max(len(head.job.queued), lattice.batches[-1]))
+            near = sorted(entry for entry in urgent if entry.group == head.group)
+        start, stop = choose_window(near, bisect_left(near, head), lattice, costs)
+        entries = near[start:stop]
+        self._cut(head.group, entries)
+        return entries
 
-    def _cut(self, group: Group, start: int, stop: int) -> list[Entry]:
-        queue = self._groups[group]
-        entries = queue[start:stop]
-        del queue[start:stop]
-        if not queue:
+    def drop(self, job: Job) -> int:
+        """Takes all rows of a job out; returns how many waited."""
+        entries = list(job.queued)
+        for group in {entry.group for entry in entries}:
+            self._cut(group, [entry for entry in entries if entry.group == group])
+        return len(entries)
+
+    def _find_urgent(self, count: int) -> set[Entry]:
+        """The rows with the earliest deadlines."""
+        items: list[tuple[float, int, Entry]] = []
+        while self._by_deadline and len(items) < count:
+            item = heappop(self._by_deadline)
+            if item[2] in item[2].job.queued:
+                items.append(item)
+        for item in items:
+            heappush(self._by_deadline, item)
+        return {entry for *_, entry in items}  # one that was tried again is in the heap twice
+
+    def _cut(self, group: Group, entries: Sequence[Entry]) -> None:
+        gone = set(entries)
+        left = [entry for entry in self._groups[group] if entry not in gone]
+        if left:
+            self._groups[group] = left
+        else:
             del self._groups[group]
         for entry in entries:
             entry.job.queued.discard(entry)
             self.steps -= entry.steps
-        return entries
 
     def _forget_taken(self) -> None:
         """Rows that went as somebody's neighbours are still in the heap; they must not pile up there."""
