@@ -31,14 +31,16 @@ class _Line(Generic[Part, Result]):
     under_way: int = 0
     first_s: float = 0.0
     last_s: float = 0.0
-    timer: asyncio.TimerHandle | None = None
+    timer: asyncio.Handle | None = None
+    is_due: bool = False
 
 
 class Gatherer(Generic[Part, Result]):
     """Sends parts of one kind in one call, where more come while others are under way.
 
-    While less than `free_weight` of its kind is under way, a part is sent at once. Else it waits until nothing is under
-    way, `max_weight` has come together, none has come for `gap_s`, or the first has waited for `wait_s`.
+    While less than `free_weight` of its kind is under way, a part is sent with those that come in the same turn of the
+    event loop. Else it waits until nothing is under way, `max_weight` has come together, none has come for `gap_s`, or
+    the first has waited for `wait_s`.
     """
 
     def __init__(
@@ -96,8 +98,12 @@ class Gatherer(Generic[Part, Result]):
             line.first_s = line.last_s
         line.waiting.append(member)
         line.weight += weight
-        if line.weight >= self._max_weight or line.under_way < self._free_weight:
+        if line.weight >= self._max_weight:
             self._start(kind, line)
+        elif line.under_way < self._free_weight and not line.is_due:
+            if line.timer:
+                line.timer.cancel()
+            line.timer, line.is_due = loop.call_soon(self._start, kind, line), True
         elif not line.timer:
             self._wait(kind, line)
         return member
@@ -113,8 +119,9 @@ class Gatherer(Generic[Part, Result]):
         if line.timer:
             line.timer.cancel()
         members = [member for member in line.waiting if not member.result.done()]
-        line.waiting, line.weight, line.timer = [], 0, None
+        line.waiting, line.weight, line.timer, line.is_due = [], 0, None, False
         if not members:
+            self._forget(kind, line)
             return
         call = _Call(members, sum(member.weight for member in members))
         line.under_way += call.weight
@@ -135,8 +142,12 @@ class Gatherer(Generic[Part, Result]):
             line.under_way -= call.weight
             if not line.under_way and line.waiting:
                 self._start(kind, line)
-            elif not line.under_way:
-                self._lines.pop(kind, None)
+            else:
+                self._forget(kind, line)
+
+    def _forget(self, kind: Hashable, line: _Line[Part, Result]) -> None:
+        if not line.under_way and not line.waiting:
+            self._lines.pop(kind, None)
 
 
 def _settle(call: _Call[Part, Result], results: Sequence[Result | Exception]) -> None:

@@ -32,6 +32,12 @@ class Callee:
     def ask(self, *parts, kind="k", weight=1):
         return [asyncio.ensure_future(self.gatherer.ask(kind, part, weight)) for part in parts]
 
+    async def ask_after(self, first, *parts):
+        """All but the first come when that is under way."""
+        asked = self.ask(first)
+        await turn()
+        return asked + self.ask(*parts)
+
 
 async def turn(times=5):
     for _ in range(times):
@@ -45,9 +51,15 @@ async def test_alone_a_part_is_sent_at_once():
     assert callee.calls == [("k", ["a"]), ("k", ["b"])]
 
 
+async def test_what_comes_in_the_same_turn_goes_together():
+    callee = Callee(is_open=True)
+    assert await asyncio.gather(*callee.ask("a", "b")) == ["A", "B"]
+    assert callee.calls == [("k", ["a", "b"])]
+
+
 async def test_what_comes_meanwhile_goes_together():
     callee = Callee()
-    asked = callee.ask("a", "b", "c")
+    asked = await callee.ask_after("a", "b", "c")
     await turn()
     assert callee.calls == [("k", ["a"])]
     callee.gate.set()
@@ -66,7 +78,9 @@ async def test_other_kinds_do_not_wait_for_each_other():
 
 async def test_a_few_do_not_wait_for_each_other():
     callee = Callee(free_weight=2)
-    asked = callee.ask("a", "b", "c")
+    asked = await callee.ask_after("a", "b")
+    await turn()
+    asked += callee.ask("c")
     await turn()
     assert callee.calls == [("k", ["a"]), ("k", ["b"])]
     callee.gate.set()
@@ -84,7 +98,7 @@ async def test_where_nobody_waits_for_them_parts_wait_though_they_are_alone():
 
 async def test_a_full_call_does_not_wait():
     callee = Callee(max_weight=2)
-    asked = callee.ask("a", "b", "c", "d")
+    asked = await callee.ask_after("a", "b", "c", "d")
     await turn()
     assert callee.calls == [("k", ["a"]), ("k", ["b", "c"])]
     heavy = callee.ask("e", weight=2)
@@ -96,7 +110,7 @@ async def test_a_full_call_does_not_wait():
 
 async def test_nobody_waits_for_company_for_longer_than_is_said():
     callee = Callee(wait_s=0.01)
-    asked = callee.ask("a", "b")
+    asked = await callee.ask_after("a", "b")
     while len(callee.calls) < 2:
         await asyncio.sleep(0.001)
     assert not asked[0].done()  # the first is still under way
@@ -106,7 +120,7 @@ async def test_nobody_waits_for_company_for_longer_than_is_said():
 
 async def test_parts_wait_for_each_other_while_they_come():
     callee = Callee(gap_s=0.3)
-    asked = callee.ask("a")
+    asked = await callee.ask_after("a")
     for part in "bcdefg":
         asked += callee.ask(part)
         await asyncio.sleep(0.01)
@@ -119,7 +133,7 @@ async def test_parts_wait_for_each_other_while_they_come():
 
 async def test_what_waits_goes_when_nothing_is_under_way_any_more():
     callee = Callee(max_weight=2)
-    asked = callee.ask("a", "b", "c", "d")
+    asked = await callee.ask_after("a", "b", "c", "d")
     await turn()
     callee.gate.set()
     assert await asyncio.gather(*asked) == ["A", "B", "C", "D"]
@@ -128,7 +142,7 @@ async def test_what_waits_goes_when_nothing_is_under_way_any_more():
 
 async def test_each_part_has_its_own_error():
     callee = Callee()
-    asked = callee.ask("a", "b", "bad", "c")
+    asked = await callee.ask_after("a", "b", "bad", "c")
     await turn()
     callee.gate.set()
     first, second, bad, last = await asyncio.gather(*asked, return_exceptions=True)
@@ -138,7 +152,7 @@ async def test_each_part_has_its_own_error():
 
 async def test_the_error_of_a_call_is_everybodys_and_ends_nothing():
     callee = Callee()
-    asked = callee.ask("a", "b", "bad call")
+    asked = await callee.ask_after("a", "b", "bad call")
     await turn()
     callee.gate.set()
     results = await asyncio.gather(*asked, return_exceptions=True)
@@ -149,7 +163,7 @@ async def test_the_error_of_a_call_is_everybodys_and_ends_nothing():
 
 async def test_who_gives_up_before_it_is_sent_is_not_sent():
     callee = Callee()
-    first, second, third = callee.ask("a", "b", "c")
+    first, second, third = await callee.ask_after("a", "b", "c")
     await turn()
     second.cancel()
     await turn()
@@ -160,7 +174,7 @@ async def test_who_gives_up_before_it_is_sent_is_not_sent():
 
 async def test_a_call_ends_when_the_last_gives_up():
     callee = Callee(max_weight=2)
-    _, second, third = callee.ask("a", "b", "c")
+    _, second, third = await callee.ask_after("a", "b", "c")
     await turn()
     assert callee.calls[-1] == ("k", ["b", "c"])
     second.cancel()
