@@ -124,41 +124,6 @@ async def test_the_earliest_deadline_goes_first():
     assert 16 in model.seen[1]
 
 
-async def test_requests_of_many_rows_are_done_one_after_the_other():
-    model = MaskedMean()
-    batcher = make_batcher(model, Watcher())
-    model.gate.clear()
-    first = asyncio.create_task(batcher.submit([make_row([0])]))
-    await asyncio.sleep(0.02)
-    done = []
-    mixed = [make_row([0] * n) for n in (3, 16) * 6]  # by length alone, two would be begun before one is done
-
-    async def ask(number):
-        await batcher.submit(mixed)
-        done.append((number, len(model.seen)))
-
-    asked = [asyncio.create_task(ask(number)) for number in range(4)]
-    await asyncio.sleep(0.02)
-    model.gate.set()
-    await asyncio.gather(first, *asked)
-    assert [number for number, _ in done] == [0, 1, 2, 3]
-    assert [batches for _, batches in done] == sorted({batches for _, batches in done})  # never two at a time
-    assert done[0][1] <= 4
-
-
-async def test_single_rows_find_their_neighbours_in_the_whole_queue():
-    model = MaskedMean()
-    batcher = make_batcher(model, Watcher())
-    model.gate.clear()
-    asked = [asyncio.create_task(batcher.submit([make_row([0])]))]
-    await asyncio.sleep(0.02)
-    asked += [asyncio.create_task(batcher.submit([make_row([0] * n)])) for n in (3, 16) * 8]
-    await asyncio.sleep(0.02)
-    model.gate.set()
-    await asyncio.gather(*asked)
-    assert sorted(model.seen[1:]) == [[3] * 8, [16] * 8]
-
-
 async def test_an_expired_row_leaves_alone_and_is_not_computed():
     watcher, model = Watcher(), MaskedMean()
     batcher = make_batcher(model, watcher)
