@@ -1,8 +1,9 @@
 """Puts rows of many requests into batches.
 
 There is no waiting time: whenever a worker is free, the row with the earliest deadline goes next, together with
-those neighbours in length that make the most of the call (`window.py`). While the model computes, others arrive;
-that is what fills batches. Rows that nobody waits for any more leave the queue one by one, uncomputed.
+those neighbours in length that make the most of the call (`window.py`); a request of several rows is finished first
+(`row_queue.py`). While the model computes, others arrive; that is what fills batches. Rows that nobody waits for any
+more leave the queue uncomputed.
 """
 
 import asyncio
