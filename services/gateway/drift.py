@@ -19,6 +19,9 @@ from typing import Any
 import numpy as np
 import structlog
 from google.protobuf.message import Message
+from seqserve.forecast.v1.forecast_service_pb2 import ForecastRequest
+from seqserve.sketch.v1.sketch_service_pb2 import ClassifySketchRequest
+from seqserve.video.v1.video_service_pb2 import ClassifyVideoRequest
 
 from services.gateway.call import Call
 from services.gateway.metrics import DRIFT
@@ -70,11 +73,11 @@ def describe_clip(clip: Any, result: Any) -> Features:
     return {"size_log10": float(np.log10(len(clip.content))), "confidence": result.predictions[0].probability}
 
 
-# Fields of request and response that hold the items and their answers, and what is told of one.
-DESCRIBE = {
-    "sketch": ("sketches", "results", describe_sketch),
-    "forecast": ("series", "forecasts", describe_series),
-    "video": ("clips", "results", describe_clip),
+# Of each typed request: fields of request and response that hold the items and their answers, and what is told of one.
+DESCRIBE: dict[type[Message], tuple[str, str, Callable[[Any, Any], Features]]] = {
+    ClassifySketchRequest: ("sketches", "results", describe_sketch),
+    ForecastRequest: ("series", "forecasts", describe_series),
+    ClassifyVideoRequest: ("clips", "results", describe_clip),
 }
 
 
@@ -95,8 +98,8 @@ class DriftMeter:
         self._histories: dict[tuple[str, str], _History] = {}
 
     def saw(self, service: str, request: Message, response: Any, call: Call) -> None:
-        """Takes the features of one of the request's items, if the last one was long enough ago."""
-        if service not in DESCRIBE:
+        """Takes the features of one of a typed request's items, if the last one was long enough ago."""
+        if type(request) not in DESCRIBE:  # tensors of the other protocols
             return
         key = (call.outcome.model, call.outcome.version)
         if key not in self._histories:
@@ -105,7 +108,7 @@ class DriftMeter:
         if now_s < history.next_s:
             return
         history.next_s = now_s + PAUSE_S
-        items, answers, describe = DESCRIBE[service]
+        items, answers, describe = DESCRIBE[type(request)]
         index = random.randrange(len(getattr(request, items)))  # noqa: S311
         self._add(key, history, describe(getattr(request, items)[index], getattr(response, answers)[index]))
 

@@ -8,6 +8,7 @@ import pytest
 from google.protobuf.json_format import ParseDict
 from prometheus_client import REGISTRY
 from seqserve.forecast.v1 import forecast_service_pb2 as forecast_pb
+from seqserve.oip.v1 import inference_pb2 as oip_pb
 from seqserve.sketch.v1 import sketch_service_pb2 as pb
 
 from services.gateway.call import Call, Outcome
@@ -102,6 +103,16 @@ def test_a_busy_model_is_looked_at_now_and_then(tmp_path):
     for _ in range(2 * WINDOW):
         meter.saw("sketch", request(), response(), call())
     assert list(tmp_path.iterdir()) == []
+
+
+def test_tensors_of_other_protocols_are_not_measured(tmp_path):
+    meter = DriftMeter(tmp_path, count().__next__)
+    for service in ("sketch", "forecast", "video"):
+        meter.saw(service, oip_pb.ModelInferRequest(model_name=service), oip_pb.ModelInferResponse(), call())
+    for _ in range(WINDOW):
+        meter.saw("sketch", request(), response(), call())
+    (reference,) = tmp_path.iterdir()
+    assert len(json.loads(reference.read_text())) == WINDOW
 
 
 def test_psi_of_what_does_not_vary():
