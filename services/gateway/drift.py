@@ -99,7 +99,8 @@ class DriftMeter:
 
     def saw(self, service: str, request: Message, response: Any, call: Call) -> None:
         """Takes the features of one of a typed request's items, if the last one was long enough ago."""
-        if type(request) not in DESCRIBE:  # tensors of the other protocols
+        described = DESCRIBE.get(type(request))
+        if not described:  # tensors of the other protocols
             return
         key = (call.outcome.model, call.outcome.version)
         if key not in self._histories:
@@ -108,7 +109,7 @@ class DriftMeter:
         if now_s < history.next_s:
             return
         history.next_s = now_s + PAUSE_S
-        items, answers, describe = DESCRIBE[type(request)]
+        items, answers, describe = described
         index = random.randrange(len(getattr(request, items)))  # noqa: S311
         self._add(key, history, describe(getattr(request, items)[index], getattr(response, answers)[index]))
 

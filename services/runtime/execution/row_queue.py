@@ -2,7 +2,7 @@
 
 import asyncio
 from bisect import bisect_left, insort
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
 
@@ -115,14 +115,15 @@ class RowQueue:
             near = sorted(entry for entry in urgent if entry.group == head.group)
         start, stop = choose_window(near, bisect_left(near, head), lattice, costs)
         entries = near[start:stop]
-        self._cut(head.group, entries)
+        for entry in entries:
+            self._remove(entry)
         return entries
 
     def drop(self, job: Job) -> int:
         """Takes all rows of a job out; returns how many waited."""
         entries = list(job.queued)
-        for group in {entry.group for entry in entries}:
-            self._cut(group, [entry for entry in entries if entry.group == group])
+        for entry in entries:
+            self._remove(entry)
         return len(entries)
 
     def _find_urgent(self, count: int) -> set[Entry]:
@@ -136,16 +137,13 @@ class RowQueue:
             heappush(self._by_deadline, item)
         return {entry for *_, entry in items}  # one that was tried again is in the heap twice
 
-    def _cut(self, group: Group, entries: Sequence[Entry]) -> None:
-        gone = set(entries)
-        left = [entry for entry in self._groups[group] if entry not in gone]
-        if left:
-            self._groups[group] = left
-        else:
-            del self._groups[group]
-        for entry in entries:
-            entry.job.queued.discard(entry)
-            self.steps -= entry.steps
+    def _remove(self, entry: Entry) -> None:
+        queue = self._groups[entry.group]
+        del queue[bisect_left(queue, entry)]
+        if not queue:
+            del self._groups[entry.group]
+        entry.job.queued.discard(entry)
+        self.steps -= entry.steps
 
     def _forget_taken(self) -> None:
         """Rows that went as somebody's neighbours are still in the heap; they must not pile up there."""
