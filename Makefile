@@ -1,8 +1,7 @@
 # Two commands matter: `make run` starts the platform, `make test` proves it. Both set themselves up.
 SHELL := /bin/bash
 UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
-# Compiled once here: where Python may not write bytecode, each of the many processes would compile it all again.
-SYNC := $(UV) sync --frozen --quiet --compile-bytecode --extra serving --extra training --extra cpu --group dev
+SYNC := $(UV) sync --frozen --quiet --extra serving --extra training --extra cpu --group dev
 RUN := .venv/bin/
 SEQSERVE_ARGS ?=
 LOAD_ARGS ?=

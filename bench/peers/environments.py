@@ -24,7 +24,7 @@ def build_environment(name: str) -> str:
     home, lock = ENVIRONMENTS / name, LOCKS / name / "requirements.txt"
     commands = [
         ["venv", "--quiet", "--allow-existing", "--python", PYTHON, str(home)],
-        ["pip", "sync", "--quiet", "--compile-bytecode", "--python", str(home / "bin" / "python"), str(lock)],
+        ["pip", "sync", "--quiet", "--python", str(home / "bin" / "python"), str(lock)],
     ]
     for command in commands:
         if reason := _run_uv(command):
